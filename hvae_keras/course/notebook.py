@@ -1,0 +1,88 @@
+"""What a lesson calls: `check`, `hint` and `reveal`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from hvae_keras.course.exercises import Exercise, exercises_in, load_checks
+from hvae_keras.course.judge import Verdict, judge
+from hvae_keras.course.places import NoSuchLesson, checks_file, course_root, find_lesson, source_file
+from hvae_keras.course.progress import Progress, load_progress, save_progress
+from hvae_keras.course.session import Session
+
+TRIES_BEFORE_REVEAL = 3
+
+
+class NotPassed(Exception):
+    """An exercise that is not passed yet. A notebook shows the verdict in place of a traceback."""
+
+    def __init__(self, verdict: Verdict):
+        super().__init__(str(verdict))
+
+    def _render_traceback_(self) -> list[str]:
+        return str(self).splitlines()
+
+
+def check(exercise_id: str, function: Callable) -> None:
+    """Run the checks of an exercise on your function and show the verdict.
+
+    Raises NotPassed, which the notebook shows without a traceback, unless every check is passed.
+    """
+    root = course_root()
+    exercise = find_exercise(root, exercise_id)
+    verdict = judge(exercise, Session({exercise.name: function}))
+    save_progress(root, exercise.id, load_progress(root, exercise.id).after(verdict))
+    if not verdict.passed:
+        raise NotPassed(verdict) from None
+    print(verdict)
+
+
+def hint(exercise_id: str) -> None:
+    """Show the next hint of an exercise, below the ones already taken: the concept, the formula, the code."""
+    root = course_root()
+    exercise = find_exercise(root, exercise_id)
+    record = load_progress(root, exercise.id)
+    taken = min(record.hints + 1, len(exercise.hints))
+    save_progress(root, exercise.id, replace(record, hints=taken))
+    for step, text in enumerate(exercise.hints[:taken], 1):
+        print(f"Hint {step} of {len(exercise.hints)}: {text}")
+    if taken < len(exercise.hints):
+        print(f'hint("{exercise.id}") again for the next one.')
+    else:
+        print(f'That was the last hint. reveal("{exercise.id}") shows a solution {_revealed_when(record)}.')
+
+
+def reveal(exercise_id: str) -> None:
+    """Show a solution, once the exercise is passed or has been tried three times."""
+    root = course_root()
+    exercise = find_exercise(root, exercise_id)
+    record = load_progress(root, exercise.id)
+    if not record.passed and record.tries < TRIES_BEFORE_REVEAL:
+        print(f"The solution of {exercise.id} is shown {_revealed_when(record)}.")
+        return
+    slug = find_lesson(root, exercise.id)
+    source = source_file(root, slug)
+    if not source.is_file():
+        print(f"This copy of the course comes without solutions: ask your instructor for {slug}.")
+        return
+    from hvae_keras.course.source import solution_of
+
+    print(solution_of(source.read_text(encoding="utf-8"), exercise.id))
+
+
+def find_exercise(root: Path, exercise_id: str) -> Exercise:
+    """The exercise with this id. Raises NoSuchLesson, naming those there are."""
+    slug = find_lesson(root, exercise_id)
+    exercises = exercises_in(load_checks(checks_file(root, slug)))
+    for exercise in exercises:
+        if exercise.id == exercise_id:
+            return exercise
+    ids = ", ".join(exercise.id for exercise in exercises)
+    raise NoSuchLesson(f"lesson {slug} has no exercise {exercise_id!r}; it has {ids}")
+
+
+def _revealed_when(record: Progress) -> str:
+    left = TRIES_BEFORE_REVEAL - record.tries
+    if record.passed or left <= 0:
+        return "now"
+    return f"after a pass, or after {left} more {'try' if left == 1 else 'tries'}"

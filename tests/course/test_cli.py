@@ -1,0 +1,88 @@
+"""The command line: quick answers, one line for a mistake, and files where they were asked for."""
+
+import json
+import subprocess
+import sys
+
+from typer.testing import CliRunner
+
+from hvae_keras.cli import app
+from hvae_keras.course.build import build
+
+HVAE = [sys.executable, "-c", "from hvae_keras.cli import main; main()"]
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_list_needs_no_tensorflow_and_no_notebook_library(tiny):
+    build(tiny, "01_tiny", execute=False)
+    program = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom hvae_keras.cli import app\n"
+        "for words in (['list'], ['list', '1'], ['--help']):\n"
+        "    assert CliRunner().invoke(app, words).exit_code == 0\n"
+        "print([m for m in ('tensorflow', 'keras', 'jupytext', 'nbclient', 'matplotlib') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_list_shows_points_and_progress(tiny):
+    from hvae_keras.course.notebook import check
+
+    build(tiny, "01_tiny", execute=False)
+    check("1.1", lambda x: 2 * x)
+    row = next(line for line in run("list").splitlines() if "01_tiny" in line)
+    assert row.split() == ["01_tiny", "Tiny", "20", "1", "of", "2", "5", "2"]
+    assert ["1.1", "double", "5", "2", "2", "passed"] in [line.split() for line in run("list", "1").splitlines()]
+
+
+def test_list_survives_a_damaged_notebook(tiny):
+    (tiny / "lessons/01_tiny.ipynb").write_text("{")
+    assert "missing or damaged" in run("list")
+
+
+def test_grade_writes_json_and_csv(tiny):
+    build(tiny, "01_tiny")
+    output = run("grade", "solutions/01_tiny.ipynb", "--json", "g/a.json", "--csv", "g/a.csv")
+    assert "✓ 1.1 double   2 of 2 points" in output
+    assert "5 of 5 points" in output
+    assert json.loads((tiny / "g/a.json").read_text())[0]["points"] == 5
+    assert (tiny / "g/a.csv").read_text().startswith("submission,lesson,points,of,points 1.1,status 1.1")
+
+
+def test_grade_shows_a_table_for_a_folder(tiny):
+    build(tiny, "01_tiny")
+    (tiny / "in").mkdir()
+    for name in ("a", "b"):
+        (tiny / "in" / f"{name}.ipynb").write_text((tiny / "solutions/01_tiny.ipynb").read_text())
+    output = run("grade", "in")
+    assert output.count("5 of 5") == 2
+
+
+def test_reset_says_where_the_copy_is(tiny):
+    build(tiny, "01_tiny", execute=False)
+    output = run("reset", "1", "1.2")
+    assert "is a stub again" in output
+    copy = output.split("The notebook as it was: ")[1].splitlines()[0]
+    assert (tiny / copy).is_file()
+
+
+def test_mistakes_end_in_one_line(tiny):
+    for arguments, message in (
+        (["list", "9"], "there is no lesson '9'; there are: 01_tiny"),
+        (["grade", "nowhere"], "there is no file or folder nowhere"),
+        (["reset", "1", "1.1"], "there is no notebook lessons/01_tiny.ipynb"),
+    ):
+        run = subprocess.run([*HVAE, *arguments], capture_output=True, text=True)
+        assert run.returncode == 2
+        assert run.stderr.strip() == f"hvae: {message}"
+
+
+def test_outside_a_course_the_message_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("HVAE_COURSE", str(tmp_path))
+    run = subprocess.run([*HVAE, "list"], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "holds no course" in " ".join(run.stderr.split())
