@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 app = typer.Typer(
     help="The course on hierarchical generative models: lessons, exercises, grading.",
@@ -132,7 +133,7 @@ def build(
 
                 built = build_lesson(root, slug, execute, force, moved)
         except (SourceError, CellExecutionError) as error:
-            console.print(f"{slug}: {error}", style="red", highlight=False, markup=False)
+            console.print(f"{slug}:", Text.from_ansi(str(error)), soft_wrap=True)
             raise typer.Exit(1) from None
         ran = "not run: its source did not change" if built.seconds is None else f"run in {built.seconds:.0f} s"
         console.print(f"{slug}: student notebook {'written' if built.student_changed else 'unchanged'}, {ran}")

@@ -14,9 +14,11 @@ A check is a plain pytest function. Its first argument is the function under tes
 `rng`, a seeded `numpy.random.Generator`.
 """
 
+import importlib
 import importlib.util
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -146,8 +148,20 @@ def assert_close(got: object, expected: object, rtol: float = 1e-4, atol: float 
     raise Mismatch(lines)
 
 
+def slow_imports(sources: Iterable[str]) -> list[str]:
+    """What to import before code with these sources is timed or seeded: Keras, if any of them uses it.
+
+    Importing TensorFlow takes seconds and draws from Python's random numbers. A function that did so in the
+    middle of a call would be slow once, and draw other numbers the first time than the second.
+    """
+    uses_keras = re.compile(r"^\s*(import|from)\s+(keras|tensorflow|hvae_keras(?!\.course))", re.MULTILINE)
+    return ["hvae_keras.backend"] if any(uses_keras.search(source) for source in sources) else []
+
+
 def load_checks(path: Path) -> ModuleType:
     """Import a lesson's checks from their file."""
+    for name in slow_imports([path.read_text(encoding="utf-8")]):
+        importlib.import_module(name)
     spec = importlib.util.spec_from_file_location(f"hvae_checks_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

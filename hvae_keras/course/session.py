@@ -7,12 +7,16 @@ runs them in another (in the grader). A check sees a `Proxy` of either and canno
 import contextlib
 import linecache
 import os
+import random
+import re
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from hvae_keras.course.failures import Missing, NotAttempted, StudentError, StudentFailure, TimedOut
 from hvae_keras.course.values import Reference, as_argument, as_result, same
@@ -35,8 +39,7 @@ class Session:
         what a function draws is then the same in every process.
         """
         function = self._find(target)
-        if "keras" in sys.modules:
-            sys.modules["keras"].utils.set_random_seed(1)
+        _seed_everything()
         args = [self._resolve(value) for value in args]
         kwargs = {name: self._resolve(value) for name, value in kwargs.items()}
         try:
@@ -88,6 +91,13 @@ class Session:
         return self._find(value.key) if isinstance(value, Reference) else value
 
 
+def _seed_everything() -> None:
+    random.seed(1)
+    np.random.seed(1)
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(1)
+
+
 def _interrupt_main_thread(expired: threading.Event) -> None:
     expired.set()
     if hasattr(signal, "pthread_kill"):
@@ -130,8 +140,9 @@ class Call:
     failure: str = ""
 
     def agrees(self, other: "Call") -> bool:
-        """Whether two calls had the same outcome."""
-        return self.target == other.target and self.failure == other.failure and same(self.result, other.result)
+        """Whether two calls had the same outcome. Which number an object was given does not matter."""
+        same_target = re.sub(r"#\d+", "#", self.target) == re.sub(r"#\d+", "#", other.target)
+        return same_target and self.failure == other.failure and same(self.result, other.result)
 
 
 class Proxy:

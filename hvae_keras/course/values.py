@@ -102,7 +102,12 @@ def decode(data: object) -> object:
 
 
 def same(a: object, b: object, rtol: float = 1e-3, atol: float = 1e-6) -> bool:
-    """Whether two plain values agree: same structure, numbers within tolerance, NaN equal to NaN."""
+    """Whether two plain values agree: same structure, numbers within tolerance, NaN equal to NaN.
+
+    Objects that stayed behind agree with each other; what calling them gives is compared where they are called.
+    """
+    if isinstance(a, Reference) and isinstance(b, Reference):
+        return True
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(same(x, y, rtol, atol) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict) and isinstance(b, dict):

@@ -10,7 +10,6 @@ import importlib
 import json
 import os
 import queue
-import re
 import signal
 import struct
 import subprocess
@@ -22,6 +21,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from hvae_keras.course import failures
+from hvae_keras.course.exercises import slow_imports
 from hvae_keras.course.failures import StudentError, TimedOut
 from hvae_keras.course.session import Session, failure_of
 from hvae_keras.course.submission import Submission, parse_cell
@@ -86,7 +86,12 @@ class Worker:
         self._loaded, self._ready, self._answers = set(), False, queue.Queue()
         self._folder = tempfile.TemporaryDirectory(prefix="hvae-worker-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "hvae_keras.course.worker", *_slow_imports(self.submission)],
+            [
+                sys.executable,
+                "-m",
+                "hvae_keras.course.worker",
+                *slow_imports(cell.source for cell in self.submission.cells),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -144,13 +149,6 @@ class Worker:
             self.stop()
             raise StudentError("the function ended its own process (os._exit, or a crash)")
         return answer
-
-
-def _slow_imports(submission: Submission) -> list[str]:
-    """What the worker imports before any clock runs: Keras, unless no cell of the notebook does."""
-    imports_keras = re.compile(r"^\s*(import|from)\s+(keras|tensorflow|hvae_keras(?!\.course))", re.MULTILINE)
-    used = any(imports_keras.search(cell.source) for cell in submission.cells)
-    return ["hvae_keras.backend"] if used else []
 
 
 WIRE_FAILURES = ("NotAttempted", "Missing", "StudentError")
