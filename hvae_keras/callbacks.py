@@ -1,0 +1,145 @@
+"""Keras callbacks: a short report of training, and the stop at a loss that is not finite."""
+
+import time
+from collections.abc import Sequence
+
+from hvae_keras.backend import keras, ops
+
+
+class Progress(keras.callbacks.Callback):
+    """Print about `lines` lines in a training run: epoch, every logged term, seconds since the start.
+
+    Use it with `fit(..., verbose=0)`. The first and the last epoch are always printed, also when
+    training stops early.
+
+    Args:
+        lines: How many lines to aim at, at least 1.
+    """
+
+    def __init__(self, lines: int = 10):
+        super().__init__()
+        if lines < 1:
+            raise ValueError(f"lines is how many lines to print, at least 1; got {lines!r}.")
+        self.lines = lines
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Start the clock."""
+        self._start = time.perf_counter()
+        self._waiting = None
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Print this epoch if it is one of those to print."""
+        epochs = self.params["epochs"]
+        width = len(str(epochs))
+        names = self.model.metrics_names
+        names = [name for name in (*names, *(f"val_{name}" for name in names)) if name in logs]
+        terms = "  ".join(f"{name} {logs[name]:.4g}" for name in names)
+        line = f"epoch {epoch + 1:{width}d}/{epochs}  {terms}  {time.perf_counter() - self._start:.0f} s"
+        every = max(1, -(-epochs // self.lines))
+        due = epoch == 0 or (epoch + 1) % every == 0
+        self._waiting = None if due else line
+        if due:
+            print(line, flush=True)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Print the last epoch if it was not."""
+        if self._waiting:
+            print(self._waiting, flush=True)
+
+
+class FirstNonFinite(keras.metrics.Metric):
+    """For each term, the step at which it first was NaN or infinite; 0 while it never was.
+
+    It lives in the compiled step and costs a few operations there: nothing has to be read back at
+    every step to know, later, where trouble began.
+
+    Args:
+        terms: Names of the terms, in the order `update_state` takes them.
+    """
+
+    def __init__(self, terms: Sequence[str]):
+        super().__init__(name="first_non_finite", dtype="float32")
+        self.terms = tuple(terms)
+        # Floats, because TensorFlow keeps int32 variables on the host, out of reach of XLA on a GPU.
+        self.step = self.add_variable((), "zeros", aggregation="only_first_replica", name="step")
+        self.first = self.add_variable((len(self.terms),), "zeros", aggregation="only_first_replica", name="first")
+
+    def update_state(self, values: Sequence) -> None:
+        """Take this step's terms, tensors of any shape, in the order of `terms`."""
+        finite = ops.stack([ops.all(ops.isfinite(ops.cast(value, "float32"))) for value in values])
+        self.step.assign_add(1.0)
+        fresh = ops.logical_and(ops.logical_not(finite), ops.equal(self.first, 0.0))
+        self.first.assign(ops.where(fresh, self.step.value, self.first.value))
+
+    def result(self) -> object:
+        """For each term, the step at which it first was not finite, or 0: `[terms]`."""
+        return ops.convert_to_tensor(self.first)
+
+    def report(self) -> tuple[int, list[str]] | None:
+        """The first bad step and the terms that were not finite in it; None if all were."""
+        first = ops.convert_to_numpy(self.first)
+        if not first.any():
+            return None
+        step = first[first > 0].min()
+        return int(step), [name for name, at in zip(self.terms, first, strict=True) if at == step]
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Stop with FloatingPointError at a NaN or infinite term, and name term, step and epoch.
+
+    The models add it to `fit` and `evaluate` themselves. The first bad step is recorded inside the
+    compiled step (`FirstNonFinite`); this callback reads the record every `every` steps and before it
+    is reset, so a GPU is not made to wait at every step.
+
+    Args:
+        record: The metric the model updates.
+        every: Steps between two looks.
+    """
+
+    def __init__(self, record: FirstNonFinite, every: int = 50):
+        super().__init__()
+        self.record, self.every = record, every
+        self._epoch = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Remember the epoch, for the message."""
+        self._epoch = epoch + 1
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        """Look now and then."""
+        if batch and batch % self.every == 0:
+            self._look(f"Training stopped in epoch {self._epoch}")
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        """Look before validation resets the record."""
+        if self._epoch is not None:
+            self._look(f"Training stopped in epoch {self._epoch}")
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        """Look after evaluation or validation."""
+        after = "" if self._epoch is None else f" after epoch {self._epoch}"
+        self._look(f"{'Validation' if after else 'Evaluation'} stopped{after}")
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Look at an epoch without validation."""
+        self._look(f"Training stopped in epoch {self._epoch}")
+
+    def _look(self, where: str) -> None:
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()
+        found = self.record.report()
+        if found is None:
+            return
+        step, terms = found
+        raise FloatingPointError(f"{where}, at step {step}: {_explain(terms, self.record.terms)}")
+
+
+def _explain(bad: list[str], terms: Sequence[str]) -> str:
+    """What is known of the cause, from which of the terms were not finite first."""
+    if "x" in bad:
+        return "the data x held NaN or infinite values."
+    culprits = [name for name in bad if name != "loss"] or ["loss"]
+    message = f"{', '.join(culprits)} became NaN or infinite."
+    if len(culprits) == len(terms) - 2 > 1:
+        message += " All terms at once: the weights were not finite any more. Try a lower learning rate."
+    return message

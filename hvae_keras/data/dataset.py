@@ -1,0 +1,81 @@
+"""What `load` returns: a data set in three splits, with its factors of variation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+
+class DataError(RuntimeError):
+    """A data set could not be read. The message is one line that says what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images and, for each image, the class index of every known factor.
+
+    x: float32 `[n, height, width, channels]` in [0, 1].
+    factors: name -> int64 `[n]`, indices 0..k-1 into `Dataset.factor_values[name]`.
+    """
+
+    x: np.ndarray
+    factors: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse factors whose length is not the number of images."""
+        for name, index in self.factors.items():
+            if np.shape(index) != (len(self.x),):
+                raise ValueError(f"factors[{name!r}] has shape {np.shape(index)}, expected ({len(self.x)},)")
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        """Say how many images of which shape, and the factors that are known."""
+        return f"Split(x {self.x.dtype} {self.x.shape}, factors: {', '.join(self.factors) or 'none'})"
+
+    def where(self, keep: np.ndarray) -> "Split":
+        """Return the images that a boolean mask `[n]` or an array of indices selects, with their factors."""
+        return Split(self.x[keep], {name: index[keep] for name, index in self.factors.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set split once into train, validation and test, the same on every machine.
+
+    factor_values: name -> `[k]`, the value behind each class index, so that
+    `factor_values["x"][train.factors["x"]]` gives positions in pixels.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    factor_values: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Show name, splits and factors, one a line."""
+        lines = [f"Dataset {self.name!r}"]
+        lines += [f"  {part:<11}x {getattr(self, part).x.shape}" for part in ("train", "validation", "test")]
+        for factor, values in self.factor_values.items():
+            shown = [str(value) for value in values]
+            if len(shown) > 4:
+                shown = [*shown[:2], "...", shown[-1]]
+            lines.append(f"  {factor:<11}{len(values)} values: {', '.join(shown)}")
+        return "\n".join(lines)
+
+    def binarized(self, seed: int = 0) -> "Dataset":
+        """Return a copy whose pixels were drawn once from Bernoulli(grey level).
+
+        The draw is fixed by `seed`: "static" binarization, after Salakhutdinov and Murray (2008), On the
+        quantitative analysis of deep belief networks. Pixels are 0.0 or 1.0, float32; factors are kept.
+        """
+        # RandomState, not default_rng: NumPy promises that its stream never changes.
+        rng = np.random.RandomState(seed)
+
+        def draw(split: Split) -> Split:
+            return replace(split, x=(rng.random_sample(split.x.shape) < split.x).astype("float32"))
+
+        # Keyword arguments are evaluated in order, so one seed gives one draw for all three splits.
+        return replace(self, train=draw(self.train), validation=draw(self.validation), test=draw(self.test))

@@ -1,0 +1,26 @@
+"""Every figure of the lessons. Each function takes arrays, draws in one style and shows with a caption.
+
+Captions are written by the lesson. Alternative texts are written here, from the numbers drawn, unless given.
+"""
+
+from hvae_keras.plots.curves import dots, error_by_size, roc, score_histogram, training_curves
+from hvae_keras.plots.estimates import bound_and_gap, convergence, estimator_histograms
+from hvae_keras.plots.images import image_grid, latent_plane
+from hvae_keras.plots.latent import heatmap, principal_angles
+from hvae_keras.plots.style import show
+
+__all__ = [
+    "bound_and_gap",
+    "convergence",
+    "dots",
+    "error_by_size",
+    "estimator_histograms",
+    "heatmap",
+    "image_grid",
+    "latent_plane",
+    "principal_angles",
+    "roc",
+    "score_histogram",
+    "show",
+    "training_curves",
+]

@@ -1,0 +1,90 @@
+"""Figures made of images: grids with labels, and a plane of codes with what the decoder makes of it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from hvae_keras.plots.latent import scatter_by_class
+from hvae_keras.plots.style import DPI, figure, show, styled
+
+
+@styled
+def image_grid(
+    rows: Sequence[np.ndarray],
+    caption: str,
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+    alt: str = "",
+) -> Figure | None:
+    """Show images in rows.
+
+    rows: one array `[n, height, width, channels]` a row (or one array with a leading axis), values clipped to
+    [0, 1], 1 or 3 channels. Rows may differ in length.
+    """
+    rows = [np.asarray(row) for row in rows]
+    for row in rows:
+        if row.ndim != 4 or row.shape[-1] not in (1, 3):
+            raise ValueError(f"rows must be arrays [n, height, width, 1 or 3], got one of shape {row.shape}")
+    longest = max(len(row) for row in rows)
+    height, width = rows[0].shape[1] + 1, rows[0].shape[2] + 1  # one pixel of gap
+    cell = min(0.6, 5.5 / longest)  # inches
+    made = Figure(figsize=(cell * longest, cell * len(rows) * height / width), dpi=DPI)
+    axes = made.add_axes((0, 0, 1, 1))  # labels stand outside; `show` keeps what stands outside
+    axes.imshow(tiled(rows), vmin=0, vmax=1)
+    axes.set_yticks([height * (r + 0.5) - 0.5 for r in range(len(row_labels))], row_labels)
+    axes.set_xticks([width * (c + 0.5) - 0.5 for c in range(len(column_labels))], column_labels)
+    axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    if not alt:
+        alt = f"Grid of images, {len(rows)} rows of up to {longest}"
+        alt += f"; rows: {', '.join(row_labels)}" if len(row_labels) else ""
+        alt += f"; columns: {', '.join(column_labels)}" if len(column_labels) else ""
+    return show(made, caption, alt)
+
+
+def tiled(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Lay rows of images out on one white RGB canvas, a pixel of gap between them."""
+    longest = max(len(row) for row in rows)
+    h, w = rows[0].shape[1:3]
+    canvas = np.ones((len(rows) * (h + 1) - 1, longest * (w + 1) - 1, 3))
+    for r, row in enumerate(rows):
+        for c, image in enumerate(row):
+            canvas[r * (h + 1) : r * (h + 1) + h, c * (w + 1) : c * (w + 1) + w] = np.clip(image, 0, 1)
+    return canvas
+
+
+@styled
+def latent_plane(
+    z: np.ndarray,
+    digit: np.ndarray,
+    images: np.ndarray,
+    extent: tuple[float, float, float, float],
+    caption: str,
+    draws: np.ndarray | None = None,
+    alt: str = "",
+) -> Figure | None:
+    """Show two-dimensional codes beside what the decoder makes of a grid over the same plane.
+
+    z: codes `[n, 2]`, drawn as the digit they belong to (`digit` `[n]`, 0..9). images: `[rows, columns, height,
+    width, 1]`, decoded on a grid that covers `extent` = (left, right, bottom, top), first row at the top.
+    draws: `[m, 2]`, further codes, drawn as black crosses.
+    """
+    made, (left, right) = figure(2, width=9.0, height=4.5)
+    scatter_by_class(left, z, digit)
+    if draws is not None:
+        left.plot(*np.asarray(draws).T, "kx", markersize=6, markeredgewidth=1.4, label="random draws")
+        left.legend(loc="upper right", frameon=True)
+    left.set(xlim=extent[:2], ylim=extent[2:], xlabel="z, first coordinate", ylabel="z, second coordinate")
+    left.set_title("codes of images")
+    right.imshow(tiled(np.asarray(images)), vmin=0, vmax=1, extent=extent, aspect="auto")
+    right.set(xlabel="z, first coordinate", title="what the decoder makes of each place")
+    right.grid(False)
+    return show(
+        made,
+        caption,
+        alt
+        or f"Left: {len(z)} codes in a plane, drawn as their digits. Right: images decoded from a grid over the "
+        f"same plane, {extent[0]:.3g} to {extent[1]:.3g} by {extent[2]:.3g} to {extent[3]:.3g}.",
+    )
