@@ -70,10 +70,20 @@ def grade(
     with Worker(submission) as worker:
         worker.launch()  # imports in its process while the checks are imported in ours
         exercises = exercises_in(load_checks(checks_file(root, slug)))
-        verdicts = tuple(
-            judge(exercise, worker, seed, limit, notes_on(submission, exercise)) for exercise in exercises
-        )
+        verdicts = tuple(_judged(exercise, worker, seed, limit) for exercise in exercises)
     return _report(path, slug, verdicts, time.monotonic() - start)
+
+
+def _judged(exercise: Exercise, worker: Worker, seed: int, limit: float) -> Verdict:
+    """The verdict on one exercise. A fault of the checks or of ours costs one exercise, never a class."""
+    notes = notes_on(worker.submission, exercise)
+    try:
+        return judge(exercise, worker, seed, limit, notes)
+    except Exception as error:
+        fault = (
+            f"not the student's fault, please report it: the grader failed with {type(error).__name__}: {error}"
+        )
+        return Verdict(exercise.id, exercise.name, "error", 0.0, exercise.points, 0.0, (), (*notes, fault))
 
 
 def lesson_of(submission: Submission, root: Path, lesson: str | None = None) -> str:

@@ -62,8 +62,10 @@ class Verdict:
         failed = [check for check in self.checks if check.status != "passed"]
         passed = len(self.checks) - len(failed)
         status = "" if self.status == "wrong" else f"{self.status}, "
-        lines = [
-            f"{head}{status}{passed} of {len(self.checks)} checks, {self.points:g} of {self.of:g} points",
+        lines = [f"{head}{status}{passed} of {len(self.checks)} checks, {self.points:g} of {self.of:g} points"]
+        if not failed:
+            return "\n".join(lines + notes)
+        lines += [
             f"  {failed[0].title}",
             *(f"    {line}" for line in failed[0].lines),
         ]

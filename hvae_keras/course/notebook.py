@@ -72,6 +72,7 @@ def reveal(exercise_id: str) -> None:
 
 def find_exercise(root: Path, exercise_id: str) -> Exercise:
     """The exercise with this id. Raises NoSuchLesson, naming those there are."""
+    exercise_id = str(exercise_id)  # check(2.1, ...) means check("2.1", ...)
     slug = find_lesson(root, exercise_id)
     exercises = exercises_in(load_checks(checks_file(root, slug)))
     for exercise in exercises:

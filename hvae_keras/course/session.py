@@ -49,6 +49,26 @@ class Session:
         except BaseException as error:
             raise failure_of(error) from None
 
+    def gradient(self, target: str, args: tuple, wrt: int) -> object:
+        """The gradient of the sum of what `target` returns, in its argument number `wrt`, by TensorFlow.
+
+        None where no gradient reaches that argument. Raises a StudentFailure where the call does not return.
+        """
+        import tensorflow as tf
+
+        function = self._find(target)
+        _seed_everything()
+        tensors = [tf.convert_to_tensor(value) for value in args]
+        try:
+            with tf.GradientTape() as tape:
+                tape.watch(tensors[wrt])
+                total = tf.reduce_sum(tf.convert_to_tensor(function(*tensors)))
+            return as_result(tape.gradient(total, tensors[wrt]), self._keep)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise failure_of(error) from None
+
     def get(self, target: str) -> object:
         """The plain value of an attribute such as `#3.output_shape`; a Reference where it is a method."""
         try:
@@ -153,20 +173,25 @@ class Proxy:
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         """Call it on arrays; arrays, numbers and proxies of further objects come back."""
+        # The function gets copies: what it writes into its inputs must not change what we report.
+        copies = tuple(_outgoing(value) for value in args), {key: _outgoing(kwargs[key]) for key in kwargs}
+        return self._recorded(lambda: self._session.call(self._target, *copies), args, kwargs)
+
+    def gradient_in(self, wrt: int, *args: object) -> np.ndarray | None:
+        """The gradient of the sum of its outputs in argument number `wrt`; None where none reaches it."""
+        copies = tuple(_outgoing(value) for value in args)
+        return self._recorded(lambda: self._session.gradient(self._target, copies, wrt), args, {})
+
+    def _recorded(self, call: Callable[[], object], args: tuple, kwargs: dict) -> object:
+        """The outcome of a call, wrapped; it is recorded whether it returns or not."""
         args = tuple(_outgoing(value) for value in args)
-        kwargs = {name: _outgoing(value) for name, value in kwargs.items()}
-        call = Call(self._target, args, kwargs)
+        kwargs = {key: _outgoing(kwargs[key]) for key in kwargs}
         try:
-            # The function gets copies: what it writes into its inputs must not change what we report.
-            result = self._session.call(
-                self._target,
-                tuple(_outgoing(value) for value in args),
-                {name: _outgoing(value) for name, value in kwargs.items()},
-            )
+            result = call()
         except StudentFailure as failure:
             self._calls.append(Call(self._target, args, kwargs, failure=str(failure).splitlines()[0]))
             raise
-        self._calls.append(Call(call.target, args, kwargs, result=result))
+        self._calls.append(Call(self._target, args, kwargs, result=result))
         return self._wrap(result)
 
     def __getattr__(self, name: str) -> object:

@@ -116,7 +116,7 @@ def same(a: object, b: object, rtol: float = 1e-3, atol: float = 1e-6) -> bool:
     if isinstance(a, numbers) and isinstance(b, numbers):
         a, b = np.asarray(a), np.asarray(b)
         return a.shape == b.shape and bool(np.allclose(a, b, rtol, atol, equal_nan=True))
-    return a == b
+    return type(a) is type(b) and a == b
 
 
 def show(value: object, precision: int = 4) -> str:

@@ -59,6 +59,11 @@ class Worker:
         self._load(target)
         return self._ask({"call": target, "args": encode(args), "kwargs": encode(kwargs)})
 
+    def gradient(self, target: str, args: tuple, wrt: int) -> object:
+        """See Session.gradient."""
+        self._load(target)
+        return self._ask({"gradient": target, "args": encode(args), "wrt": wrt})
+
     def get(self, target: str) -> object:
         """See Session.get."""
         self._load(target)
@@ -208,6 +213,8 @@ def _serve(session: Session, request: dict) -> object:
         return None
     if "get" in request:
         return session.get(request["get"])
+    if "gradient" in request:
+        return session.gradient(request["gradient"], decode(request["args"]), request["wrt"])
     return session.call(request["call"], decode(request["args"]), decode(request["kwargs"]))
 
 

@@ -55,6 +55,14 @@ def test_a_misconception_is_refused_under_every_seed_by_its_own_sentence(exercis
         assert failed.cause == wrong.sentence, f"seed {seed}: {verdict}"
 
 
+@pytest.mark.parametrize("value", [None, "todo", 0.0, object(), ()], ids=str)
+@pytest.mark.parametrize(("slug", "exercise"), every_exercise())
+def test_whatever_comes_back_there_is_a_verdict(slug, exercise, value):
+    verdict = judge(exercise, Session({exercise.name: lambda *args, **kwargs: value}))
+    assert verdict.status == "wrong"
+    assert len(str(verdict).splitlines()) <= 15
+
+
 @pytest.mark.parametrize(("slug", "exercise"), every_exercise())
 def test_the_stub_scores_nothing(slug, exercise):
     cells = student_notebook_of(unexecuted(ROOT, slug)).cells

@@ -12,6 +12,7 @@ import pytest
 
 from hvae_keras.course.build import build
 from hvae_keras.course.grading import find_submissions, grade, write_csv, write_json
+from hvae_keras.course.judge import judge
 
 RIGHT = {"double": "def double(x):\n    return 2 * x", "total": "def total(x):\n    return x.sum()"}
 
@@ -93,6 +94,20 @@ def test_the_likely_cause_reaches_the_instructor(tiny):
     path.write_text(notebook("import numpy as np\ndef double(x):\n    return x * x", RIGHT["total"]))
     check = grade(path, tiny).verdicts[0].checks[0]
     assert (check.misconception, check.cause) == ("square", "You squared it.")
+
+
+def test_a_fault_of_the_graders_costs_one_exercise_and_says_whose_it_is(tiny, monkeypatch):
+    def faulty(exercise, *rest):
+        if exercise.id == "1.1":
+            raise RuntimeError("oh")
+        return judge(exercise, *rest)
+
+    monkeypatch.setattr("hvae_keras.course.grading.judge", faulty)
+    path = tiny / "student.ipynb"
+    path.write_text(notebook(*RIGHT.values()))
+    first, second = grade(path, tiny).verdicts
+    assert (first.status, second.status) == ("error", "passed")
+    assert "not the student's fault" in str(first)
 
 
 @pytest.mark.parametrize("content", ["", "not json", "{}"])

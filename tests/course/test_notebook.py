@@ -24,6 +24,11 @@ def test_passed(tiny, capsys):
     assert capsys.readouterr().out == "✓ 1.1 double   2 of 2 points\n"
 
 
+def test_an_id_may_be_typed_as_a_number(tiny, capsys):
+    check(1.1, lambda x: 2 * x)
+    assert capsys.readouterr().out.startswith("✓ 1.1 double")
+
+
 def test_not_attempted(tiny):
     assert verdict_of("1.1", stub) == ('○ 1.1 double   not attempted            hint("1.1") for a first hint')
 

@@ -43,6 +43,12 @@ def broken(x):
     y = x + 1
     return y.nothing
 
+def cube(x, scale):
+    return scale * x**3
+
+def detached(x, scale):
+    return np.asarray(scale) * np.asarray(x)
+
 def slow(x):
     while True:
         pass
@@ -105,6 +111,15 @@ def test_errors_show_the_students_line(proxy):
         proxy("broken")([1.0])
     assert caught.value.message == "AttributeError: 'numpy.ndarray' object has no attribute 'nothing'"
     assert caught.value.place == "cell 1, line 30: return y.nothing"
+
+
+def test_gradients_are_taken_where_the_function_lives(proxy):
+    x, scale = [1.0, -2.0], [3.0, 0.5]
+    np.testing.assert_allclose(proxy("cube").gradient_in(0, x, scale), [9.0, 6.0], rtol=1e-6)
+    np.testing.assert_allclose(proxy("cube").gradient_in(1, x, scale), [1.0, -8.0], rtol=1e-6)
+    assert proxy("detached").gradient_in(1, x, scale) is None
+    with pytest.raises(NotAttempted):
+        proxy("stub").gradient_in(0, x)
 
 
 def test_a_missing_function_says_so(proxy):

@@ -101,3 +101,10 @@ def test_large_arrays_are_shown_by_shape_and_range():
     assert show(np.linspace(0, 1, 100).reshape(4, 25)) == "array of shape (4, 25), values 0 to 1"
     assert "1 not finite" in show(np.array([np.nan] + [1.0] * 20))
     assert show(np.array([[3.0, -1.0]])) == "[[3., -1.]]"
+
+
+def test_values_of_different_kinds_are_never_the_same():
+    values = [None, "a", 7.0, np.zeros(2), [0.0, 0.0], {"b": 2}, Reference("#2")]
+    for i, a in enumerate(values):
+        for j, b in enumerate(values):
+            assert same(a, b) == (i == j)
