@@ -43,7 +43,8 @@ def normal(mean: Tensor, scale: Tensor, event_dims: int = 1) -> Distribution:
         scale: Standard deviation, positive; broadcast against `mean`.
         event_dims: How many of the last dimensions make one event; the log-density sums over them.
     """
-    return tfd.Independent(tfd.Normal(_precise(mean), _precise(scale)), event_dims)
+    mean = _precise(mean)
+    return tfd.Independent(tfd.Normal(mean, ops.cast(scale, mean.dtype)), event_dims)
 
 
 def diagonal_normal(parameters: Tensor) -> Distribution:

@@ -70,9 +70,14 @@ class Session:
             raise failure_of(error) from None
 
     def get(self, target: str) -> object:
-        """The plain value of an attribute such as `#3.output_shape`; a Reference where it is a method."""
+        """The plain value of an attribute such as `#3.output_shape`; a Reference where it is a method.
+
+        Raises Missing where there is no such attribute, another StudentFailure where it cannot be had.
+        """
         try:
             value = as_result(self._find(target), lambda found: Reference(target))
+        except AttributeError as error:
+            raise Missing(str(error)) from None
         except BaseException as error:
             raise failure_of(error) from None
         return value
@@ -199,7 +204,10 @@ class Proxy:
         if name.startswith("_"):
             raise AttributeError(name)
         target = f"{self._target}.{name}"
-        value = self._session.get(target)
+        try:
+            value = self._session.get(target)
+        except Missing as missing:
+            raise AttributeError(str(missing)) from None  # as Python has it, so that hasattr and NumPy work
         self._calls.append(Call(target, (), {}, result=value))
         return self._wrap(value)
 

@@ -13,8 +13,8 @@ from hvae_keras.plots.style import DPI, figure, show, styled
 def image_grid(
     rows: Sequence[np.ndarray],
     caption: str,
-    row_labels: Sequence[str] = (),
-    column_labels: Sequence[str] = (),
+    row_labels: Sequence[object] = (),
+    column_labels: Sequence[object] = (),
     alt: str = "",
 ) -> Figure | None:
     """Show images in rows.
@@ -23,6 +23,7 @@ def image_grid(
     [0, 1], 1 or 3 channels. Rows may differ in length.
     """
     rows = [np.asarray(row) for row in rows]
+    row_labels, column_labels = [str(label) for label in row_labels], [str(label) for label in column_labels]
     for row in rows:
         if row.ndim != 4 or row.shape[-1] not in (1, 3):
             raise ValueError(f"rows must be arrays [n, height, width, 1 or 3], got one of shape {row.shape}")
@@ -74,10 +75,9 @@ def latent_plane(
     made, (left, right) = figure(2, width=9.0, height=4.5)
     scatter_by_class(left, z, digit)
     if draws is not None:
-        left.plot(*np.asarray(draws).T, "kx", markersize=6, markeredgewidth=1.4, label="random draws")
-        left.legend(loc="upper right", frameon=True)
+        left.plot(*np.asarray(draws).T, "kx", markersize=6, markeredgewidth=1.4)
     left.set(xlim=extent[:2], ylim=extent[2:], xlabel="z, first coordinate", ylabel="z, second coordinate")
-    left.set_title("codes of images")
+    left.set_title("codes of images" + ("" if draws is None else "; × random draws"))
     right.imshow(tiled(np.asarray(images)), vmin=0, vmax=1, extent=extent, aspect="auto")
     right.set(xlabel="z, first coordinate", title="what the decoder makes of each place")
     right.grid(False)

@@ -81,6 +81,7 @@ def test_objects_are_called_and_asked_where_they_live(proxy):
     assert first.count_params(each=5) == 5
     assert first.output_shape == (None, 2)
     assert not hasattr(first, "_private")
+    assert not hasattr(first, "nothing_of_the_kind")
 
 
 def test_an_object_can_be_handed_back(proxy):

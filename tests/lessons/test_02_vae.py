@@ -49,23 +49,32 @@ def test_stretches_and_moves_the_noise(reparameterise):
 
 
 @reparameterise.check(points=1)
-def test_moves_by_one_with_the_mean_and_by_half_sigma_noise_with_log_var(reparameterise, rng):
-    """Central differences against the derivatives of z = μ + σ ε: 1 in μ, σ ε / 2 in log σ²."""
-    mean, log_var, noise = rng.normal(size=(3, 4, 2))
-    step = 0.05
-
-    def slope(d_mean, d_log_var):
-        up = reparameterise(mean + step * d_mean, log_var + step * d_log_var, noise)
-        down = reparameterise(mean - step * d_mean, log_var - step * d_log_var, noise)
-        return (np.asarray(up, np.float64) - np.asarray(down, np.float64)) / (2 * step)
-
-    assert_close(slope(1, 0), np.ones((4, 2)), rtol=1e-3, atol=1e-3, what="slope in mean")
-    assert_close(slope(0, 1), 0.5 * np.exp(0.5 * log_var) * noise, rtol=2e-3, atol=2e-3, what="slope in log_var")
+def test_gradient_reaches_mean_and_log_var(reparameterise, rng):
+    """TensorFlow's gradient of the function, against the derivatives of z = μ + σ ε on paper."""
+    mean, log_var, noise = rng.normal(size=(3, 4, 2)).astype(np.float32)
+    in_mean = reparameterise.gradient_in(0, mean, log_var, noise)
+    in_log_var = reparameterise.gradient_in(1, mean, log_var, noise)
+    for name, gradient in (("mean", in_mean), ("log_var", in_log_var)):
+        assert gradient is not None, f"no gradient reaches {name}: compute with ops from there to z"
+    assert_close(in_mean, np.ones((4, 2)), what="gradient in mean")
+    assert_close(in_log_var, 0.5 * np.exp(0.5 * log_var) * noise, rtol=1e-3, what="gradient in log_var")
 
 
 @reparameterise.misconception("You stretched the noise by the variance. The scale is σ = exp(log_var / 2).")
 def variance_for_scale(mean, log_var, noise):
     return mean + ops.exp(log_var) * noise
+
+
+@reparameterise.misconception("Half of the variance is not the scale: the ½ belongs inside the exponential.")
+def half_outside(mean, log_var, noise):
+    return mean + 0.5 * ops.exp(log_var) * noise
+
+
+@reparameterise.misconception(
+    "NumPy computes the right number and no gradient: training would never move σ. Use ops."
+)
+def numpy_in_between(mean, log_var, noise):
+    return np.asarray(mean) + np.exp(0.5 * np.asarray(log_var)) * np.asarray(noise)
 
 
 @reparameterise.misconception("The noise came through unstretched: where is σ?")
@@ -122,6 +131,30 @@ def test_agrees_with_the_integral(kl_to_standard_normal, rng):
     mean = rng.normal(size=(4, 3)) + 1.5
     log_var = rng.uniform(-3, 1.5, size=(4, 3))
     assert_close(kl_to_standard_normal(mean, log_var), kl_by_quadrature(mean, log_var).sum(axis=1), rtol=1e-3)
+
+
+@kl_to_standard_normal.misconception(
+    "You left the dimensions apart. The KL of a vector is their sum: one an example."
+)
+def not_summed(mean, log_var):
+    return 0.5 * (ops.exp(log_var) + ops.square(mean) - 1 - log_var)
+
+
+@kl_to_standard_normal.misconception("At μ = 0 and σ = 1 this is not zero: the − 1 is missing.")
+def one_forgotten(mean, log_var):
+    return 0.5 * ops.sum(ops.exp(log_var) + ops.square(mean) - log_var, axis=-1)
+
+
+@kl_to_standard_normal.misconception(
+    "You took log_var for log σ. It is log σ²: exp(log_var) is the variance already."
+)
+def log_scale_for_log_var_in_kl(mean, log_var):
+    return 0.5 * ops.sum(ops.exp(2 * log_var) + ops.square(mean) - 1 - 2 * log_var, axis=-1)
+
+
+@kl_to_standard_normal.misconception("The mean is missing: E[z²] is σ² + μ², not σ².")
+def mean_forgotten_in_kl(mean, log_var):
+    return 0.5 * ops.sum(ops.exp(log_var) - 1 - log_var, axis=-1)
 
 
 @kl_to_standard_normal.misconception("You averaged over the dimensions of z. The KL of a vector is their sum.")
@@ -216,6 +249,17 @@ def clipped(x, logits):
     return ops.sum(values, axis=tuple(range(1, np.ndim(x))))
 
 
+@bernoulli_log_likelihood.misconception("exp of 1000 is infinite. ops.softplus computes log(1 + exp) without it.")
+def softplus_by_hand(x, logits):
+    values = x * logits - ops.log(1 + ops.exp(logits))
+    return ops.sum(values, axis=tuple(range(1, np.ndim(x))))
+
+
+@bernoulli_log_likelihood.misconception("Only the last axis is summed. Sum over every axis but the first.")
+def last_axis_only(x, logits):
+    return ops.sum(x * logits - ops.softplus(logits), axis=-1)
+
+
 @bernoulli_log_likelihood.misconception("You averaged over the pixels. The pixels are independent: log p adds up.")
 def mean_over_pixels(x, logits):
     return ops.mean(x * logits - ops.softplus(logits), axis=tuple(range(1, np.ndim(x))))
@@ -240,11 +284,11 @@ elbo = Exercise(
     "elbo",
     stars=2,
     points=3,
-    minutes=10,
+    minutes=5,
     hints=(
         "What the decoder explains, less what the code costs.",
-        "ELBO = log p(x|z) − KL(q(z|x)‖p(z)), one number an example, in nats.",
-        "Two distributions from `distributions`, one `.log_prob`, one `kl`, one minus sign. No mean anywhere.",
+        "ELBO = log p(x|z) − KL(q(z|x)‖p(z)): one distribution for x, two for z. Both terms come back summed.",
+        "Build the three distributions; then one `.log_prob`, one `kl` with the posterior first, one minus sign.",
     ),
 )
 
@@ -282,6 +326,31 @@ def kl_added(x, logits, mean, log_var):
     return ops.sum(log_p, axis=axes) + ops.sum(kl, axis=-1)
 
 
+@elbo.misconception("That is KL(p‖q). The posterior comes first: kl(posterior, prior).")
+def kl_the_other_way(x, logits, mean, log_var):
+    log_p, _, axes = _parts(x, logits, mean, log_var)
+    kl = 0.5 * ops.sum((1 + ops.square(mean)) * ops.exp(-log_var) - 1 + log_var, axis=-1)
+    return ops.sum(log_p, axis=axes) - kl
+
+
+@elbo.misconception("The code is free in your bound: subtract the KL.")
+def kl_left_out(x, logits, mean, log_var):
+    log_p, _, axes = _parts(x, logits, mean, log_var)
+    return ops.sum(log_p, axis=axes)
+
+
+@elbo.misconception("Bernoulli takes logits as they are. You passed probabilities on.")
+def probabilities_for_logits(x, logits, mean, log_var):
+    log_p, kl, axes = _parts(x, ops.sigmoid(logits), mean, log_var)
+    return ops.sum(log_p, axis=axes) - ops.sum(kl, axis=-1)
+
+
+@elbo.misconception("The KL is summed over the whole batch. Every example pays for its own code only.")
+def kl_of_the_batch(x, logits, mean, log_var):
+    log_p, kl, axes = _parts(x, logits, mean, log_var)
+    return ops.sum(log_p, axis=axes) - ops.sum(kl)
+
+
 @elbo.misconception("A mean over the pixels hides a β: it makes the KL weigh as many times more as x has pixels.")
 def hidden_beta(x, logits, mean, log_var):
     log_p, kl, axes = _parts(x, logits, mean, log_var)
@@ -313,7 +382,7 @@ importance_weighted_bound = Exercise(
     "importance_weighted_bound",
     stars=2,
     points=3,
-    minutes=10,
+    minutes=5,
     hints=(
         "Average the weights, not their logarithms; then take the logarithm.",
         "L_k = log (1/k) Σ w_i = logsumexp(log w) − log k.",
@@ -345,6 +414,11 @@ def test_survives_weights_too_small_for_a_float(importance_weighted_bound, rng):
 @importance_weighted_bound.misconception("You averaged the logarithms: that is the ELBO again, for any k.")
 def mean_of_logarithms(log_weights):
     return ops.mean(log_weights, axis=0)
+
+
+@importance_weighted_bound.misconception("You divided the logarithm by k, not the sum: log(S/k) = log S − log k.")
+def logarithm_divided(log_weights):
+    return ops.logsumexp(log_weights, axis=0) / np.shape(log_weights)[0]
 
 
 @importance_weighted_bound.misconception("The sum of the weights grows with k. Their mean is wanted: − log k.")
@@ -380,8 +454,8 @@ elbo_gap = Exercise(
     points=4,
     minutes=15,
     hints=(
-        "First find p(z|x). Prior and likelihood are normal in z, so it is normal too: add the precisions.",
-        "Precision of p(z|x): 1 + w²/s². Mean: (w x / s²) divided by that precision. The gap is KL(q‖p(z|x)).",
+        "First find p(z|x). Collect the terms with z² and with z in −z²/2 − (x − wz)²/(2s²).",
+        "A normal has −z²/(2v) + z m/v. So 1/v = 1 + w²/s² and m/v = w x/s². The gap is KL(q‖p(z|x)).",
         "Three lines: the true variance, the true mean, and the KL of two normals. With r = q's variance over the "
         "true one and d the distance of the means: half of (r − 1 − log r, plus d² over the true variance).",
     ),
@@ -444,6 +518,17 @@ def prior_forgotten(x, weight, scale, mean, log_var):
     return _kl_normals(mean, np.exp(log_var), weight * x / scale**2 / precision, 1 / precision)
 
 
+@elbo_gap.misconception("1 + w²/s² is the precision of the posterior. Its variance is one over that.")
+def precision_for_variance(x, weight, scale, mean, log_var):
+    precision = 1 + weight**2 / scale**2
+    return _kl_normals(mean, np.exp(log_var), weight * x / scale**2 / precision, precision)
+
+
+@elbo_gap.misconception("The posterior's mean is w x/s² times its variance: one factor is missing.")
+def mean_not_scaled(x, weight, scale, mean, log_var):
+    return _kl_normals(mean, np.exp(log_var), weight * x / scale**2, 1 / (1 + weight**2 / scale**2))
+
+
 @elbo_gap.misconception("s is a scale: the noise has variance s². The square is missing.")
 def scale_not_squared(x, weight, scale, mean, log_var):
     var = 1 / (1 + weight**2 / scale)
@@ -475,11 +560,14 @@ mended_loss = Exercise(
 
 @mended_loss.check(points=1)
 def test_does_not_depend_on_the_size_of_the_batch(mended_loss, rng):
-    """The same examples twice are the same average."""
-    x, logits, mean, log_var = _batch(rng)
-    twice = [np.concatenate([part, part]) for part in (x, logits, mean, log_var)]
-    expected = (kl_by_quadrature(mean, log_var).sum(axis=1) - log_bernoulli(x, logits)).mean()
-    assert_close(mended_loss(*twice), expected, rtol=1e-3)
+    """The same examples twice have the same mean loss."""
+    once = _batch(rng)
+    twice = [np.concatenate([part, part]) for part in once]
+    expected = mended_loss(*once)
+    assert np.ndim(expected) == 0, (
+        f"the loss is one number for the batch, not an array of shape {np.shape(expected)}"
+    )
+    assert_close(mended_loss(*twice), expected, rtol=1e-3, what="with every example twice")
 
 
 @mended_loss.check(points=2)
@@ -512,6 +600,18 @@ def averaged_everything(x, logits, mean, log_var):
 def summed_everything(x, logits, mean, log_var):
     log_p, kl, _ = _parts(x, logits, mean, log_var)
     return ops.sum(kl) - ops.sum(log_p)
+
+
+@mended_loss.misconception("A mean over the pixels hides a β of its own: sum them, as before.")
+def mean_over_pixels_only(x, logits, mean, log_var):
+    log_p, kl, axes = _parts(x, logits, mean, log_var)
+    return ops.mean(ops.sum(kl, axis=-1) - ops.mean(log_p, axis=axes))
+
+
+@mended_loss.misconception("That is one loss an example. Average them over the batch.")
+def not_averaged(x, logits, mean, log_var):
+    log_p, kl, axes = _parts(x, logits, mean, log_var)
+    return ops.sum(kl, axis=-1) - ops.sum(log_p, axis=axes)
 
 
 @mended_loss.misconception("You averaged both over everything: the pixels' mean hides a large β.")
