@@ -21,8 +21,9 @@ def importance_weighted_bound(
 ) -> np.ndarray:
     """L_k of each x in nats, from one set of k draws: the log of the mean of k importance weights.
 
-    Its expectation is a lower bound on log p(x), does not decrease with k and tends to log p(x) (Burda,
-    Grosse & Salakhutdinov 2016, equation 8 and theorem 1). The encoder runs once for each x. The weights
+    Its expectation is a lower bound on log p(x) and does not decrease with k; it tends to log p(x) if the
+    weights are bounded (Burda, Grosse & Salakhutdinov 2016, equation 8 and theorem 1), or if q covers the
+    posterior and the ELBO is finite. The encoder runs once for each x. The weights
     stay logarithms, and are added up chunk by chunk, so memory does not grow with k.
 
     Args:
@@ -56,7 +57,8 @@ def elbo(
     """The ELBO of each x in nats, as the mean of `samples` log weights; arguments and errors as above.
 
     The same draws as `importance_weighted_bound` with the same arguments, so their difference is not noise.
-    Where KL terms are analytic, `model.bound` estimates the same number with less noise a draw.
+    `model.bound` estimates the same number with the KL terms in closed form. That is less noisy far from the
+    posterior, and noisier near it, where the noise of log p(x|z) and that of the KL cancel in a log weight.
     """
     return _bounds(model, x, samples, chunk, batch_size, seed, progress)[0]
 

@@ -52,8 +52,9 @@ class Autoencoder(BaseModel):
 
     def reconstruction_error(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
         """Squared error of each example, summed over its dimensions: `[n]`."""
-        found = self.predict(x, batch_size=batch_size, verbose=0)
-        return ops.convert_to_numpy(squared_error(x, found))
+        batches = (x[start : start + batch_size] for start in range(0, len(x), batch_size))
+        errors = [ops.convert_to_numpy(squared_error(batch, self(batch))) for batch in batches]
+        return np.concatenate(errors) if errors else np.zeros(0, "float32")
 
     def get_config(self) -> dict:
         """Arguments that make the model again."""

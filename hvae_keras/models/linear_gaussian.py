@@ -10,9 +10,8 @@ from hvae_keras.models.vae import VAE
 class LinearGaussian:
     """z ~ N(0, I), x|z ~ N(W z + b, scale² I): probabilistic PCA (Tipping & Bishop 1999).
 
-    Everything is computed in float64 with NumPy, so that it can judge the bounds of trained models.
-    The equations are those of the paper, with M = I + WᵀW / scale² the precision of the posterior
-    (its M divided by scale²).
+    Everything but `as_vae` is computed in float64 with NumPy, so that it can judge the bounds of trained
+    models. M = I + WᵀW / scale² is the precision of the posterior (the paper's M divided by scale²).
 
     Args:
         weights: W, `[data, latent]`.
@@ -48,7 +47,7 @@ class LinearGaussian:
         return z @ self.weights.T + self.bias + self.scale * noise
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
-        """log p(x) of x ~ N(b, W Wᵀ + scale² I), the marginal, in nats: `[n]` (equation 4 of the paper).
+        """log p(x) of x ~ N(b, W Wᵀ + scale² I), the marginal, in nats: `[n]` (section 3.1 of the paper).
 
         Args:
             x: `[n, data]`.
@@ -57,7 +56,7 @@ class LinearGaussian:
         return _normal_log_prob(self._checked(x) - self.bias, covariance)
 
     def posterior(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """p(z|x) = N(M⁻¹ Wᵀ (x - b) / scale², M⁻¹) (equation 7 of the paper).
+        """p(z|x) = N(M⁻¹ Wᵀ (x - b) / scale², M⁻¹) (section 3.1 of the paper).
 
         Args:
             x: `[n, data]`.

@@ -49,20 +49,22 @@ def error_by_size(
     """Show error against the size of the bottleneck on logarithmic axes.
 
     errors: name -> `[runs, sizes]`; each run is a point, their mean a line. A name that ends in "validation" is
-    dashed and takes the colour of the one before it.
+    dashed and takes the colour of the one before it. Of more than twelve sizes only the powers of two get a
+    tick and a marker.
     """
     made, (axes,) = figure(height=4.0)
-    color = -1
+    sizes, color = np.asarray(sizes), -1
+    marked = np.flatnonzero((sizes & (sizes - 1) == 0) | (len(sizes) <= 12))
     for name, runs in errors.items():
         runs = np.atleast_2d(runs)
         held_out = name.endswith("validation")
         color += not held_out
-        look = {"color": COLORS[color], "marker": MARKERS[color]}
+        look = {"color": COLORS[color], "marker": MARKERS[color], "markevery": list(marked)}
         axes.plot(sizes, runs.mean(axis=0), "--" if held_out else "-", label=name, markersize=5, **look)
         if len(runs) > 1:
             axes.plot(sizes, runs.T, linestyle="", markersize=3, alpha=0.6, **look)
     axes.set(xscale="log", yscale="log", xlabel="numbers in the bottleneck", ylabel=ylabel)
-    axes.set_xticks(sizes, sizes)
+    axes.set_xticks(sizes[marked], sizes[marked])
     axes.xaxis.set_minor_locator(NullLocator())
     plain_log_ticks(axes.yaxis)
     axes.legend()

@@ -69,18 +69,28 @@ def latent_plane(
     """Show two-dimensional codes beside what the decoder makes of a grid over the same plane.
 
     z: codes `[n, 2]`, drawn as the digit they belong to (`digit` `[n]`, 0..9). images: `[rows, columns, height,
-    width, 1]`, decoded on a grid that covers `extent` = (left, right, bottom, top), first row at the top.
-    draws: `[m, 2]`, further codes, drawn as black crosses.
+    width, 1]`, decoded at `linspace(left, right, columns)` and `linspace(top, bottom, rows)` of `extent` =
+    (left, right, bottom, top): each image is centred on its code. draws: `[m, 2]`, further codes, as crosses.
+    Both panels show the whole grid and every draw; codes outside of that are cut off.
     """
+    images = np.asarray(images)
     made, (left, right) = figure(2, width=9.0, height=4.5)
     scatter_by_class(left, z, digit)
+    outer = tile_extent(images.shape, extent)
+    limits = np.reshape(outer, (2, 2))
     if draws is not None:
-        left.plot(*np.asarray(draws).T, "kx", markersize=6, markeredgewidth=1.4)
-    left.set(xlim=extent[:2], ylim=extent[2:], xlabel="z, first coordinate", ylabel="z, second coordinate")
+        look = {"markersize": 9, "markeredgecolor": "white", "markeredgewidth": 1.0, "zorder": 3}
+        left.plot(*np.asarray(draws).T, "kX", **look)
+        margin = 0.03 * np.diff(limits)[:, 0]  # room for half a cross
+        limits[:, 0] = np.minimum(limits[:, 0], np.min(draws, axis=0) - margin)
+        limits[:, 1] = np.maximum(limits[:, 1], np.max(draws, axis=0) + margin)
+    left.set(xlabel="z, first coordinate", ylabel="z, second coordinate")
     left.set_title("codes of images" + ("" if draws is None else "; × random draws"))
-    right.imshow(tiled(np.asarray(images)), vmin=0, vmax=1, extent=extent, aspect="auto")
+    right.imshow(tiled(images), vmin=0, vmax=1, extent=outer, aspect="auto")
     right.set(xlabel="z, first coordinate", title="what the decoder makes of each place")
     right.grid(False)
+    for axes in (left, right):
+        axes.set(xlim=limits[0], ylim=limits[1])
     return show(
         made,
         caption,
@@ -88,3 +98,16 @@ def latent_plane(
         or f"Left: {len(z)} codes in a plane, drawn as their digits. Right: images decoded from a grid over the "
         f"same plane, {extent[0]:.3g} to {extent[1]:.3g} by {extent[2]:.3g} to {extent[3]:.3g}.",
     )
+
+
+def tile_extent(
+    shape: tuple[int, ...], extent: tuple[float, float, float, float]
+) -> tuple[float, float, float, float]:
+    """Return the outer edges of tiled images whose outermost centres lie on `extent`.
+
+    shape: `(rows, columns, height, width, ...)`. A tile is a pixel wider than its image: the gap.
+    """
+    (rows, columns, height, width), (left, right, bottom, top) = shape[:4], extent
+    x = (right - left) / max(columns - 1, 1) * width / (width + 1) / 2
+    y = (top - bottom) / max(rows - 1, 1) * height / (height + 1) / 2
+    return left - x, right + x, bottom - y, top + y

@@ -8,6 +8,9 @@ from matplotlib.figure import Figure
 
 from hvae_keras.plots.style import COLORS, figure, plain_log_ticks, show, styled
 
+# One a digit. Black is left to what is drawn on top.
+CLASS_COLORS = (*COLORS[:-1], "#6B4E16", "#4B0082", "#003F5C", "#555555")
+
 
 def scatter_by_class(axes: Axes, z: np.ndarray, digit: np.ndarray) -> None:
     """Draw codes `[n, 2]` as the digit they belong to: the glyph tells classes apart, colour only helps."""
@@ -18,7 +21,7 @@ def scatter_by_class(axes: Axes, z: np.ndarray, digit: np.ndarray) -> None:
             linestyle="",
             marker=f"${value}$",
             markersize=6,
-            color=COLORS[value % len(COLORS)],
+            color=CLASS_COLORS[value % len(CLASS_COLORS)],
             alpha=0.8,
         )
 

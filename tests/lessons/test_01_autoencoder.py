@@ -3,6 +3,8 @@
 import numpy as np
 
 from hvae_keras.course import Exercise, assert_close
+from hvae_keras.course.failures import StudentError
+from hvae_keras.course.values import show
 
 # 1.1 Reconstruction loss
 
@@ -53,6 +55,32 @@ def sum_over_everything(x, reconstruction):
     return np.sum((x - reconstruction) ** 2)
 
 
+@squared_error.misconception(
+    "axis=0 adds up the images and keeps the pixels. It has to be the other way round: axes 1, 2 and 3."
+)
+def sum_over_images(x, reconstruction):
+    return np.sum((x - reconstruction) ** 2, axis=0)
+
+
+@squared_error.misconception("Those are the squares, one a pixel. Add them up within each image.")
+def nothing_summed(x, reconstruction):
+    return (x - reconstruction) ** 2
+
+
+@squared_error.misconception(
+    "The factor ½ belongs to the log-likelihood. The error of this lesson is the plain sum."
+)
+def half_of_it(x, reconstruction):
+    return 0.5 * np.sum((x - reconstruction) ** 2, axis=(1, 2, 3))
+
+
+@squared_error.misconception(
+    "The numbers are right, but the summed axes are still there. Leave keepdims out: (batch,)."
+)
+def axes_kept(x, reconstruction):
+    return np.sum((x - reconstruction) ** 2, axis=(1, 2, 3), keepdims=True)
+
+
 @squared_error.misconception("Only height and width are summed. Channels are dimensions of the image as well.")
 def channels_forgotten(x, reconstruction):
     return np.sum((x - reconstruction) ** 2, axis=(1, 2))
@@ -85,31 +113,51 @@ make_pair = Exercise(
 )
 
 
+def _two(make_pair, *sizes):
+    """What make_pair returns, once it is sure that it is two of something."""
+    pair = make_pair(*sizes)
+    assert isinstance(pair, (tuple, list)) and len(pair) == 2, "two models should come back: encoder, decoder"
+    return pair
+
+
+def _output(name, model, shape, inputs=None):
+    """What a model makes of `inputs`, or of zeros: an untrained model hides its weights from zeros."""
+    try:
+        return np.asarray(model(np.zeros(shape) if inputs is None else inputs))
+    except StudentError as error:
+        what = "6 images of shape (5, 3, 1)" if name == "encoder" else "6 codes of shape (4,)"
+        raise AssertionError(f"the {name} cannot take {what}: {error.message}") from None
+
+
 @make_pair.check(points=1)
-def test_shapes_go_from_image_to_code_and_back(make_pair, rng):
+def test_shapes_go_from_image_to_code_and_back(make_pair):
     """An image that is not square, so that swapped sides are seen."""
-    encoder, decoder = make_pair(5, 3, 7, 4)
-    code = np.asarray(encoder(rng.normal(size=(6, 5, 3, 1))))
+    encoder, decoder = _two(make_pair, 5, 3, 7, 4)
+    code = _output("encoder", encoder, (6, 5, 3, 1))
     assert code.shape == (6, 4), f"6 images of shape (5, 3, 1) should give codes of shape (6, 4), got {code.shape}"
-    image = np.asarray(decoder(rng.normal(size=(6, 4))))
+    image = _output("decoder", decoder, (6, 4))
     assert image.shape == (6, 5, 3, 1), f"6 codes should give images of shape (6, 5, 3, 1), got {image.shape}"
 
 
 @make_pair.check(points=1)
 def test_has_the_layers_that_were_asked_for(make_pair):
-    """Weights and biases counted by hand: 15 → 7 → 4 and 4 → 7 → 15."""
-    encoder, decoder = make_pair(5, 3, 7, 4)
-    assert_close(encoder.count_params(), 15 * 7 + 7 + 7 * 4 + 4, what="encoder parameters")
-    assert_close(decoder.count_params(), 4 * 7 + 7 + 7 * 15 + 15, what="decoder parameters")
+    """Weights and biases counted by hand: 15 → 7 → 4 and 4 → 7 → 15. Called once first: that builds a model."""
+    encoder, decoder = _two(make_pair, 5, 3, 7, 4)
+    _output("encoder", encoder, (6, 5, 3, 1)), _output("decoder", decoder, (6, 4))
+    counts = encoder.count_params(), decoder.count_params()
+    for name, got, sides in (("encoder", counts[0], (15, 7, 4)), ("decoder", counts[1], (4, 7, 15))):
+        expected = sides[0] * sides[1] + sides[1] + sides[1] * sides[2] + sides[2]
+        layers = " → ".join(map(str, sides))
+        assert got == expected, f"{name}: {layers} makes {expected} weights and biases, got {got}"
 
 
 @make_pair.check(points=1)
 def test_bends_in_the_hidden_layer_and_nowhere_else(make_pair, rng):
     """A straight map has f(a) + f(b) = f(a + b) + f(0). A last layer without activation gives both signs."""
-    encoder, decoder = make_pair(5, 3, 16, 4)
+    encoder, decoder = _two(make_pair, 5, 3, 16, 4)
     for name, model, shape in (("encoder", encoder, (200, 5, 3, 1)), ("decoder", decoder, (200, 4))):
         a, b = rng.normal(size=(2, *shape)) * 3
-        values, others, both, none = (np.asarray(model(inputs)) for inputs in (a, b, a + b, 0 * a))
+        values, others, both, none = (_output(name, model, shape, inputs) for inputs in (a, b, a + b, 0 * a))
         bend = np.abs(values + others - both - none).max()
         assert bend > 1e-2, f"the {name} is a straight map: its hidden layer lacks the relu"
         assert values.min() < -0.05 and values.max() > 1.05, (
@@ -118,14 +166,22 @@ def test_bends_in_the_hidden_layer_and_nowhere_else(make_pair, rng):
         )
 
 
-def _pair(height, width, hidden, latent, code=None, image=None, bends="relu", sides=None):
+def _pair(height, width, hidden, latent, code=None, image=None, bends=("relu",), sides=None):
+    """A pair with one hidden layer for each entry of `bends`."""
     from hvae_keras.backend import keras
 
-    dense = keras.layers.Dense
-    encoder = [keras.Input((height, width, 1)), keras.layers.Flatten(), dense(hidden, bends), dense(latent, code)]
-    decoder = [keras.Input((latent,)), dense(hidden, bends), dense(height * width, image)]
-    decoder.append(keras.layers.Reshape(sides or (height, width, 1)))
+    layers = keras.layers
+    encoder, decoder = [keras.Input((height, width, 1)), layers.Flatten()], [keras.Input((latent,))]
+    for stack in (encoder, decoder):
+        stack.extend(layers.Dense(hidden, bend) for bend in bends)
+    encoder.append(layers.Dense(latent, code))
+    decoder += [layers.Dense(height * width, image), layers.Reshape(sides or (height, width, 1))]
     return keras.Sequential(encoder), keras.Sequential(decoder)
+
+
+@make_pair.misconception("The two models come back in the wrong order: return encoder, decoder.")
+def decoder_first(height, width, hidden, latent):
+    return _pair(height, width, hidden, latent)[::-1]
 
 
 @make_pair.misconception(
@@ -146,7 +202,7 @@ def sigmoid_on_the_image(height, width, hidden, latent):
     "No layer has an activation, so two layers do no more than one. Give the hidden ones a relu."
 )
 def nothing_bends(height, width, hidden, latent):
-    return _pair(height, width, hidden, latent, bends=None)
+    return _pair(height, width, hidden, latent, bends=(None,))
 
 
 @make_pair.misconception("Height and width are swapped in the decoder's images.")
@@ -166,6 +222,27 @@ def decoder_without_hidden_layer(height, width, hidden, latent):
     encoder, _ = _pair(height, width, hidden, latent)
     layers = [keras.layers.Dense(height * width), keras.layers.Reshape((height, width, 1))]
     return encoder, keras.Sequential([keras.Input((latent,)), *layers])
+
+
+@make_pair.misconception("Neither model has a hidden layer. Each needs one between its input and its last layer.")
+def no_hidden_layer(height, width, hidden, latent):
+    return _pair(height, width, hidden, latent, bends=())
+
+
+@make_pair.misconception("There are two hidden layers. One was asked for; the linear layer comes right after it.")
+def two_hidden_layers(height, width, hidden, latent):
+    return _pair(height, width, hidden, latent, bends=("relu", "relu"))
+
+
+@make_pair.misconception(
+    "Flatten comes too late. A dense layer acts on the last axis alone, so it saw one pixel at a time."
+)
+def dense_before_flatten(height, width, hidden, latent):
+    from hvae_keras.backend import keras
+
+    layers = keras.layers
+    stack = [layers.Dense(hidden, "relu"), layers.Flatten(), layers.Dense(latent)]
+    return keras.Sequential([keras.Input((height, width, 1)), *stack]), _pair(height, width, hidden, latent)[1]
 
 
 # 1.3 Interpolation
@@ -213,6 +290,12 @@ def backwards(start, end, steps):
     return t * start + (1 - t) * end
 
 
+@interpolate.misconception("That is one row too many. `steps` counts the codes, both ends included.")
+def one_too_many(start, end, steps):
+    t = np.linspace(0, 1, steps + 1)[:, None]
+    return (1 - t) * start + t * end
+
+
 @interpolate.misconception("Both ends are left out. They count among the steps.")
 def inside_only(start, end, steps):
     t = np.linspace(0, 1, steps + 2)[1:-1, None]
@@ -250,8 +333,8 @@ auroc = Exercise(
 
 @auroc.check(points=1)
 def test_counts_pairs(auroc):
-    """By hand: of 2 × 3 pairs the outlier wins 1 + 3."""
-    assert_close(auroc([0.3, 0.9], [0.1, 0.5, 0.6]), 4 / 6)
+    """By hand: of 5 × 7 pairs the outliers win 4 + 7 + 6 + 7 + 2."""
+    assert_close(auroc([0.35, 0.9, 0.55, 0.8, 0.2], [0.4, 0.5, 0.6, 0.25, 0.3, 0.05, 0.1]), 26 / 35)
 
 
 @auroc.check(points=1)
@@ -299,6 +382,22 @@ def against_the_mean(outlier_scores, inlier_scores):
     return np.mean(outlier_scores > np.mean(inlier_scores))
 
 
+@auroc.misconception("zip pairs first with first, second with second. Every outlier meets every inlier.")
+def first_with_first(outlier_scores, inlier_scores):
+    return np.mean([(a > b) + 0.5 * (a == b) for a, b in zip(outlier_scores, inlier_scores, strict=False)])
+
+
+@auroc.misconception("That is the number of pairs. Divide by how many pairs there are.")
+def number_of_pairs(outlier_scores, inlier_scores):
+    outlier, inlier = outlier_scores[:, None], inlier_scores[None, :]
+    return np.sum((outlier > inlier) + 0.5 * (outlier == inlier))
+
+
+@auroc.misconception("You took wins minus losses, which is 2·AUROC - 1. A lost pair counts nothing, not -1.")
+def wins_minus_losses(outlier_scores, inlier_scores):
+    return np.mean(np.sign(outlier_scores[:, None] - inlier_scores[None, :]))
+
+
 # 1.5 PCA
 
 pca_reconstruction = Exercise(
@@ -311,7 +410,8 @@ pca_reconstruction = Exercise(
         "Move the cloud to the origin, drop all but the directions in which it is longest, move it back.",
         "x̂ = m + (x - m) V Vᵀ. Columns of V: the eigenvectors of the covariance with the largest eigenvalues.",
         "np.linalg.eigh returns eigenvalues from small to large and eigenvectors as columns: which `size` columns "
-        "do you need? (np.linalg.svd of the centred data works as well: there they are rows, the largest first.)",
+        "do you need? (np.linalg.svd of the centred data works as well. There they are rows, the largest first: "
+        "transpose them to get V.)",
     ),
 )
 
@@ -323,12 +423,13 @@ def _cloud(rng, images, scales):
 
 
 @pca_reconstruction.check(points=1)
-def test_a_flat_cloud_comes_back_whole(pca_reconstruction, rng):
-    """Data in a plane that misses the origin: two numbers are enough, one is not."""
-    x = _cloud(rng, 30, np.array([3.0, 1.0, 0.0, 0.0, 0.0]))
-    assert_close(pca_reconstruction(x, 2), x, atol=1e-3)
-    one = np.asarray(pca_reconstruction(x, 1))
-    assert np.abs(one - x).max() > 0.1, "one number brought a two-dimensional cloud back whole"
+def test_keeps_the_longest_edge_of_a_box(pca_reconstruction):
+    """By hand: the 32 corners of a box off the origin, whose longest edge is neither the first nor the last."""
+    signs = np.stack(np.meshgrid(*[[-1.0, 1.0]] * 5, indexing="ij")).reshape(5, 32).T
+    centre, half_edges = np.array([5.0, -3.0, 2.0, 7.0, 1.0]), np.array([2.0, 1.0, 4.0, 5.0, 3.0])
+    corners = centre + signs * half_edges
+    expected = centre + signs * half_edges * [0, 0, 0, 1, 0]
+    assert_close(pca_reconstruction(corners, 1), expected, atol=1e-3)
 
 
 @pca_reconstruction.check(points=1)
@@ -374,10 +475,41 @@ def smallest_directions(x, size):
     return mean + _projected(x - mean, np.linalg.eigh(np.cov(x.T))[1][:, :size])
 
 
+@pca_reconstruction.misconception(
+    "np.linalg.eig does not sort its eigenvalues. Sort them, or use eigh, which goes from small to large."
+)
+def eig_unsorted(x, size):
+    mean = x.mean(axis=0)
+    return mean + _projected(x - mean, np.linalg.eig(np.cov(x.T))[1][:, :size])
+
+
+@pca_reconstruction.misconception(
+    "With size 0, [:, -0:] is not empty: it is every column. Reverse the columns first, then take [:, :size]."
+)
+def all_for_none(x, size):
+    mean = x.mean(axis=0)
+    return mean + _projected(x - mean, np.linalg.eigh(np.cov(x.T))[1][:, -size:])
+
+
+@pca_reconstruction.misconception(
+    "The directions are those of the cloud, but you projected x itself. Subtract the mean first, add it after."
+)
+def projected_uncentred(x, size):
+    return _projected(x, np.linalg.eigh(np.cov(x.T))[1][:, ::-1][:, :size])
+
+
 @pca_reconstruction.misconception("eigh returns eigenvectors as columns; you took rows.")
 def rows_for_columns(x, size):
     mean = x.mean(axis=0)
     return mean + _projected(x - mean, np.linalg.eigh(np.cov(x.T))[1][::-1][:size].T)
+
+
+@pca_reconstruction.misconception(
+    "svd returns the directions as rows, already sorted; you took columns. Its third result is Vᵀ."
+)
+def columns_for_rows(x, size):
+    mean = x.mean(axis=0)
+    return mean + _projected(x - mean, np.linalg.svd(x - mean)[2][:, :size])
 
 
 @pca_reconstruction.misconception(
@@ -405,7 +537,7 @@ outlier_score = Exercise(
     minutes=8,
     hints=(
         "An image's score may depend on the image and on the training images. What else does it depend on here?",
-        "score(x) = ‖(x - m) - (x - m) Vᵀ V‖². Which images decide m, and which decide V?",
+        "score(x) = ‖(x - m) - (x - m) Vᵀ V‖², rows of V: the directions. Which images decide m, and which V?",
         "Compute the mean once, from `train`, give it a name, and use it wherever something is centred.",
     ),
 )
@@ -415,9 +547,12 @@ outlier_score = Exercise(
 def test_a_score_does_not_depend_on_the_company(outlier_score, rng):
     """Each image alone, then all together."""
     train, x = _cloud(rng, 40, np.array([3.0, 2.0, 1.0, 0.5, 0.3])), rng.normal(0, 3, (4, 5))
-    together = np.asarray(outlier_score(x, train, 2))
+    together = outlier_score(x, train, 2)
+    assert np.shape(together) == (4,), f"4 images should get scores of shape (4,), got {show(together)}"
     alone = np.concatenate([np.atleast_1d(outlier_score(one[None], train, 2)) for one in x])
-    assert_close(alone, together, rtol=1e-3, what="scores one at a time")
+    assert np.allclose(alone, together, rtol=1e-3, atol=1e-3), (
+        f"scored together       {show(together)}\nscored one at a time  {show(alone)}"
+    )
 
 
 @outlier_score.check(points=1)
@@ -473,6 +608,31 @@ def mean_of_both(x, train, size):
     return _score(x - np.concatenate([x, train]).mean(axis=0), _directions(train, train.mean(axis=0), size))
 
 
+@outlier_score.misconception(
+    "The directions are those of train, but x was not centred at all. Subtract train's mean."
+)
+def not_centred_at_all(x, train, size):
+    return _score(x, _directions(train, train.mean(axis=0), size))
+
+
+@outlier_score.misconception(
+    "You fitted on train and x together. What you judge may not take part, neither in m nor in V."
+)
+def fitted_on_both(x, train, size):
+    both = np.concatenate([train, x])
+    return _score(x - both.mean(axis=0), _directions(both, both.mean(axis=0), size))
+
+
+@outlier_score.misconception("You took the root. The score is the squared distance.")
+def root_of_the_score(x, train, size):
+    return np.sqrt(_score(x - train.mean(axis=0), _directions(train, train.mean(axis=0), size)))
+
+
+@outlier_score.misconception("You added up the images too: one score for all. Each image has its own: axis=1.")
+def one_score_for_all(x, train, size):
+    return np.sum(_score(x - train.mean(axis=0), _directions(train, train.mean(axis=0), size)))
+
+
 @outlier_score.misconception("The company is gone, but you average over the pixels now. The error is a sum.")
 def averaged_over_pixels(x, train, size):
     return _score(x - train.mean(axis=0), _directions(train, train.mean(axis=0), size)) / x.shape[1]
@@ -483,7 +643,7 @@ def averaged_over_pixels(x, train, size):
 noisy_code_error = Exercise(
     "1.7",
     "noisy_code_error",
-    stars=3,
+    stars=2,
     points=4,
     minutes=10,
     hints=(
@@ -516,8 +676,11 @@ def test_takes_the_eigenvalues_in_any_order(noisy_code_error):
 
 @noisy_code_error.check(points=1)
 def test_noise_costs_what_a_simulation_says(noisy_code_error, rng):
-    """20,000 noisy codes of known data; bound five standard errors, below one alarm in a million."""
-    scales, size, noise = np.array([3.0, 2.0, 1.0, 0.5]), 2, 0.36
+    """20,000 noisy codes of known data; bound five standard errors, below one alarm in a million.
+
+    The noise is nearly as large as the smallest variance kept: there a decoder that shrinks would do better.
+    """
+    scales, size, noise = np.array([3.0, 2.0, 1.0, 0.5]), 3, 0.8
     directions = np.linalg.qr(rng.normal(size=(4, 4)))[0]
     x = rng.normal(size=(20_000, 4)) * scales @ directions
     kept = directions[:size]
@@ -538,6 +701,13 @@ def test_the_ends_are_right(noisy_code_error):
     assert_close(noisy_code_error([4.0, 2.0, 0.5], 3, 0.3), 0.9)
 
 
+@noisy_code_error.misconception(
+    "With size 0, [:-0] is not everything: it is empty. Sort from large to small and take [size:]."
+)
+def nothing_for_everything(eigenvalues, size, noise):
+    return np.sum(np.sort(eigenvalues)[:-size]) + size * noise
+
+
 @noisy_code_error.misconception("You added up the variance that is kept. The error is what is dropped.")
 def kept_for_dropped(eigenvalues, size, noise):
     return np.sum(np.sort(eigenvalues)[::-1][:size]) + size * noise
@@ -549,13 +719,39 @@ def not_sorted(eigenvalues, size, noise):
 
 
 @noisy_code_error.misconception(
+    "np.sort goes from small to large, so [size:] leaves out the smallest. Turn it round first."
+)
+def ascending(eigenvalues, size, noise):
+    return np.sum(np.sort(eigenvalues)[size:]) + size * noise
+
+
+@noisy_code_error.misconception("The noise is counted once. It is added to each of the `size` numbers.")
+def noise_once(eigenvalues, size, noise):
+    return np.sum(np.sort(eigenvalues)[::-1][size:]) + noise
+
+
+@noisy_code_error.misconception("`noise` is a variance, and so is its share of the squared error. No root.")
+def root_of_the_noise(eigenvalues, size, noise):
+    return np.sum(np.sort(eigenvalues)[::-1][size:]) + size * np.sqrt(noise)
+
+
+@noisy_code_error.misconception(
+    "λσ²/(λ+σ²) is what a decoder would pay that shrinks the noisy code. PCA's own decoder takes it as it is."
+)
+def shrinking_decoder(eigenvalues, size, noise):
+    descending = np.sort(eigenvalues)[::-1]
+    kept = descending[:size]
+    return np.sum(descending[size:]) + np.sum(kept * noise / (kept + noise))
+
+
+@noisy_code_error.misconception(
     "Where is the noise? Each number that is kept comes back with an error of its own."
 )
 def noise_forgotten(eigenvalues, size, noise):
     return np.sum(np.sort(eigenvalues)[::-1][size:])
 
 
-@noisy_code_error.misconception("Noise is added to `size` numbers, not to all directions and not just once.")
+@noisy_code_error.misconception("Noise is added to the `size` numbers that are kept, not to every direction.")
 def noise_everywhere(eigenvalues, size, noise):
     return np.sum(np.sort(eigenvalues)[::-1][size:]) + len(eigenvalues) * noise
 

@@ -12,7 +12,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from hvae_keras import plots
-from hvae_keras.plots.images import tiled
+from hvae_keras.plots.images import tile_extent, tiled
+from hvae_keras.plots.latent import CLASS_COLORS
 from hvae_keras.plots.style import COLORS, styled
 
 CAPTION = "What to see."
@@ -154,6 +155,29 @@ def test_tiles_stand_where_they_should():
     assert tiled([np.full((1, 2, 2, 3), 7.0)]).max() == 1, "values are not clipped"
 
 
+def test_a_decoded_image_is_centred_on_its_code():
+    """3 columns at -1, 1, 3 of images 5 wide, and 2 rows at 4 and 0 of images 6 high: centres by pixel count."""
+    left, right, bottom, top = tile_extent((2, 3, 6, 5, 1), (-1.0, 3.0, 0.0, 4.0))
+    pixel = (right - left) / 17  # 5 + 1 + 5 + 1 + 5
+    np.testing.assert_allclose([left + pixel * (2.5 + 6 * column) for column in range(3)], [-1, 1, 3])
+    pixel = (top - bottom) / 13  # 6 + 1 + 6
+    np.testing.assert_allclose([top - pixel * (3 + 7 * row) for row in range(2)], [4, 0], atol=1e-12)
+
+
+def test_no_draw_is_cut_off():
+    draws = np.array([[9.0, 0.0], [0.0, -7.0]])
+    made = plots.latent_plane(np.zeros((1, 2)), np.array([3]), images(2, 2), (0, 3, 0, 3), CAPTION, draws)
+    for axes in made.axes:
+        (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+        assert left < 0 and right > 9 and bottom < -7 and top > 3
+
+
+def test_many_sizes_keep_few_ticks():
+    made = plots.error_by_size(range(1, 65), {"a": np.linspace(2, 1, 64)}, CAPTION)
+    np.testing.assert_array_equal(made.axes[0].get_xticks(), [1, 2, 4, 8, 16, 32, 64])
+    assert len(made.axes[0].lines[0].get_xdata()) == 64
+
+
 def test_image_grid_names_a_wrong_shape():
     with pytest.raises(ValueError, match=r"\[n, height, width, 1 or 3\], got one of shape \(2, 8, 8\)"):
         plots.image_grid([np.zeros((2, 8, 8))], CAPTION)
@@ -180,12 +204,13 @@ DEFICIENCIES = {
 }
 
 
+@pytest.mark.parametrize("colors", [COLORS, (*CLASS_COLORS, "#000000")], ids=["lines", "classes and draws"])
 @pytest.mark.parametrize("deficiency", DEFICIENCIES.values(), ids=DEFICIENCIES)
-def test_colours_stay_apart_with_colour_blindness(deficiency):
+def test_colours_stay_apart_with_colour_blindness(deficiency, colors):
     """CIE 1976 differences of at least 10, where 2.3 is just noticeable."""
     to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
     seen = []
-    for color in COLORS:
+    for color in colors:
         rgb = np.array(to_rgb(color))
         linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
         xyz = to_xyz @ np.clip(np.asarray(deficiency) @ linear, 0, 1) / to_xyz.sum(axis=1)
