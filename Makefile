@@ -31,12 +31,15 @@ $(VENV)/installed-%: $(VENV)/ready pyproject.toml constraints.txt
 	@$(PIP) -e ".[$*]"
 	@touch $@
 
+# In a container the user is often root, whom Jupyter turns away unless told.
+JUPYTER := $(BIN)/jupyter lab --port=$(PORT) $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
+
 learn: $(VENV)/installed-lab
 ifdef HEADLESS
 	@echo "The address to open is printed below (Ctrl-C stops the server)."
-	@$(BIN)/jupyter lab --no-browser --port=$(PORT) --notebook-dir=. --LabApp.default_url=/lab/tree/lessons/01_autoencoder.ipynb
+	@$(JUPYTER) --no-browser --LabApp.default_url=/lab/tree/lessons/01_autoencoder.ipynb
 else
-	@$(BIN)/jupyter lab --port=$(PORT) lessons/01_autoencoder.ipynb
+	@$(JUPYTER) lessons/01_autoencoder.ipynb
 endif
 
 lint: $(VENV)/installed-dev

@@ -497,7 +497,9 @@ def show_plane(vae, caption, extent=None, n=10):
     print(
         f"means of q spread by {mean.std():.2f}, scale of q {np.median(scale):.3f}; E[z²] {total:.2f}, the prior has 1"
     )
-    plots.latent_plane(mean, digit_test, images, (left, right, bottom, top), draws=draws, caption=caption)
+    plots.latent_plane(
+        mean[:500], digit_test[:500], images, (left, right, bottom, top), draws=draws, caption=caption
+    )
 
 
 # %% tags=["picture"]
@@ -559,7 +561,7 @@ for row, name in enumerate(("draw to nearest image", "image to nearest draw", "l
     print(f"{name:24s}{texts[0]}  {texts[1]}{constant[row]:12.2f}")
 
 # %% [markdown]
-# Read the rows one by one, against your prediction. In one of them the two models hardly differ. Draws that land
+# Read the rows one by one, against your prediction. In one of them, on `digits`, the two models hardly differ. Draws that land
 # anywhere in a space full of images decode to *some* image. What they cannot do is reach all of them: compare the second
 # row with the mean image's number.
 #
