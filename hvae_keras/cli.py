@@ -135,7 +135,7 @@ def build(
         except (SourceError, CellExecutionError) as error:
             console.print(f"{slug}:", Text.from_ansi(str(error)), soft_wrap=True)
             raise typer.Exit(1) from None
-        ran = "not run: its source did not change" if built.seconds is None else f"run in {built.seconds:.0f} s"
+        ran = "not run: its code did not change" if built.seconds is None else f"run in {built.seconds:.0f} s"
         console.print(f"{slug}: student notebook {'written' if built.student_changed else 'unchanged'}, {ran}")
 
 

@@ -29,7 +29,7 @@
 #
 # **You need** [lesson 01](01_autoencoder.ipynb), and the density of the normal distribution.
 #
-# **Time** 90 minutes in class. **Exercises:** {exercise summary}.
+# **Time** 90 minutes in class, {exercise summary}.
 
 # %%
 # %matplotlib inline

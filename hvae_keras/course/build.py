@@ -25,6 +25,7 @@ from hvae_keras.course.source import (
     read_notebook,
     solution_notebook_of,
     student_notebook_of,
+    take_outputs,
     text_of,
 )
 
@@ -46,10 +47,16 @@ def unexecuted(root: Path, slug: str) -> NotebookNode:
     return solution_notebook_of(source_file(root, slug).read_text(encoding="utf-8"), slug, exercises)
 
 
-def is_current(root: Path, slug: str, fresh: NotebookNode) -> bool:
-    """Whether the committed solution notebook was run from this source."""
+def reuse_outputs(root: Path, slug: str, fresh: NotebookNode) -> bool:
+    """Give `fresh` the outputs of the last run, if that ran the same code; whether it did."""
     path = solution_notebook(root, slug)
-    return path.is_file() and fingerprint(read_notebook(path)) == fingerprint(fresh)
+    if not path.is_file():
+        return False
+    last = read_notebook(path)
+    if fingerprint(last, code_only=True) != fingerprint(fresh, code_only=True):
+        return False
+    take_outputs(fresh, last)
+    return True
 
 
 def build(
@@ -59,7 +66,7 @@ def build(
     force: bool = False,
     on_cell: Callable[[int, int], None] = lambda done, total: None,
 ) -> Built:
-    """Write a lesson's student notebook, and run its solution notebook if the source changed (or `force`).
+    """Write a lesson's notebooks; the solution is run if its code changed since the last run, or with `force`.
 
     Raises SourceError for a source that breaks a rule, nbclient's CellExecutionError for a cell that fails;
     what was there before then stays as it was.
@@ -69,12 +76,14 @@ def build(
     path = student_notebook(root, slug)
     changed = not path.is_file() or path.read_text(encoding="utf-8") != student_text
     seconds = None
-    if execute and (force or not is_current(root, slug, fresh)):
-        start = time.monotonic()
-        run(fresh, cwd=root / "solutions", on_cell=on_cell)
-        seconds = time.monotonic() - start
-        _refuse_paths(fresh, slug)
-        save_picture(root, slug, fresh)
+    if execute:
+        if force or not reuse_outputs(root, slug, fresh):
+            start = time.monotonic()
+            run(fresh, cwd=root / "solutions", on_cell=on_cell)
+            seconds = time.monotonic() - start
+            fresh.metadata["language_info"] = {"name": "python"}  # not the patch version of this machine's Python
+            _refuse_paths(fresh, slug)
+            save_picture(root, slug, fresh)
         write_whole(solution_notebook(root, slug), text_of(fresh))
     if changed:
         write_whole(path, student_text)

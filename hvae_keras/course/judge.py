@@ -14,6 +14,7 @@ from hvae_keras.course.values import show
 
 SYMBOLS = {"passed": "✓", "not attempted": "○", "missing": "○", "timed out": "⧖", "error": "!", "wrong": "✗"}
 LIMIT_SECONDS = 20.0
+LINE_LENGTH = 90
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,10 @@ def _inputs(exercise: Exercise, calls: list[Call]) -> list[str]:
         return []
     names = exercise.argument_names(len(call.args))
     named = [*zip(names, call.args, strict=True), *call.kwargs.items()]
-    return ["inputs    " + "  ".join(f"{name} {show(value)}" for name, value in named)] if named else []
+    shown = [f"{name} {show(value)}" for name, value in named]
+    if len("  ".join(shown)) <= LINE_LENGTH:
+        shown = ["  ".join(shown)] if shown else []
+    return [("inputs    " if index == 0 else " " * 10) + text for index, text in enumerate(shown)]
 
 
 def _likely_cause(exercise: Exercise, check: Check, seed: int, calls: list[Call]) -> Misconception | None:

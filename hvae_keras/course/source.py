@@ -93,17 +93,21 @@ def solution_of(text: str, exercise_id: str) -> str:
     return re.sub(r"^[ \t]*### (BEGIN|END) SOLUTION[^\n]*\n?", "", cell.source, flags=re.MULTILINE)
 
 
-def fingerprint(notebook: NotebookNode) -> str:
-    """A hash of what a notebook would run: cell types, sources and metadata, not outputs."""
+def fingerprint(notebook: NotebookNode, code_only: bool = False) -> str:
+    """A hash of the cells' sources and metadata, not of outputs; of the code cells' sources with `code_only`."""
     cells = [
-        [
-            cell.cell_type,
-            cell.source,
-            {key: value for key, value in cell.metadata.items() if key != "execution"},
-        ]
+        cell.source if code_only else [cell.cell_type, cell.source, cell.metadata]
         for cell in notebook.cells
+        if cell.cell_type == "code" or not code_only
     ]
     return hashlib.sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def take_outputs(notebook: NotebookNode, executed: NotebookNode) -> None:
+    """Give a notebook the outputs of another one with the same code."""
+    ours, theirs = ([cell for cell in nb.cells if cell.cell_type == "code"] for nb in (notebook, executed))
+    for cell, done in zip(ours, theirs, strict=True):
+        cell.outputs, cell.execution_count = done.outputs, done.execution_count
 
 
 def text_of(notebook: NotebookNode) -> str:
@@ -156,10 +160,8 @@ def _with_figures(markdown: str, known: dict[str, Exercise]) -> str:
         points = f"{exercise.points:g} point{'' if exercise.points == 1 else 's'}"
         return f"{match[1]}  {stars} · {exercise.minutes} minutes · {points}"
 
-    summary = (
-        f"{len(known)} exercises · about {sum(e.minutes for e in known.values())} minutes of them · "
-        f"{sum(e.points for e in known.values()):g} points"
-    )
+    minutes, points = (sum(getattr(e, name) for e in known.values()) for name in ("minutes", "points"))
+    summary = f"{len(known)} exercises (about {minutes} minutes), {points:g} points"
     return HEADING.sub(heading, markdown).replace(SUMMARY, summary)
 
 

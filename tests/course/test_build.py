@@ -47,6 +47,11 @@ def test_the_solution_notebook_is_run_once_for_a_source(tiny):
     assert build(tiny, "01_tiny").seconds is not None
     assert build(tiny, "01_tiny").seconds is None
     source = tiny / "solutions/01_tiny.py"
+    source.write_text(source.read_text().replace("# # Tiny", "# # Tiny and mended"))
+    outputs = outputs_of(solution_notebook(tiny, "01_tiny"), "stream")
+    assert build(tiny, "01_tiny").seconds is None
+    assert read_notebook(solution_notebook(tiny, "01_tiny")).cells[0].source.startswith("# Tiny and mended")
+    assert outputs_of(solution_notebook(tiny, "01_tiny"), "stream") == outputs != []
     source.write_text(source.read_text().replace("FACTOR = 2.0", "FACTOR = 4 / 2"))
     assert build(tiny, "01_tiny").seconds is not None
 
@@ -82,7 +87,7 @@ def test_the_student_notebook_runs_from_top_to_bottom_with_its_stubs(tiny):
 
 def test_headings_and_summary_carry_the_exercises_numbers(tiny):
     text = student_notebook_of(unexecuted(tiny, "01_tiny")).cells
-    assert text[0].source.endswith("2 exercises · about 15 minutes of them · 5 points")
+    assert text[0].source.endswith("2 exercises (about 15 minutes), 5 points")
     assert "### Exercise 1.1 · Double  ★☆☆ · 5 minutes · 2 points" in [cell.source for cell in text]
 
 
