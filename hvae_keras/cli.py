@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -186,16 +187,17 @@ def _print_one(report: object) -> None:
 def _print_many(reports: list) -> None:
     from hvae_keras.course.judge import SYMBOLS
 
-    ids = list(dict.fromkeys(verdict.exercise for report in reports for verdict in report.verdicts))
-    table = Table("Submission", *ids, "Points", "Problem", box=None, pad_edge=False)
+    for lesson in dict.fromkeys(report.lesson for report in reports):
+        group = [report for report in reports if report.lesson == lesson]
+        ids = [verdict.exercise for verdict in group[0].verdicts]
+        table = Table(lesson or "(lesson unknown)", box=None, pad_edge=False)
+        for name in (*ids, "Points"):
+            table.add_column(name, no_wrap=True)
+        for report in group:
+            cells = (f"[{COLOURS[v.status]}]{SYMBOLS[v.status]} {v.points:g}" for v in report.verdicts)
+            table.add_row(escape(report.submission), *cells, f"{report.points:g}/{report.of:g}")
+        console.print(table)
     for report in reports:
-        verdicts = {verdict.exercise: verdict for verdict in report.verdicts}
-        cells = [
-            f"[{COLOURS[verdicts[name].status]}]{SYMBOLS[verdicts[name].status]} {verdicts[name].points:g}"
-            if name in verdicts
-            else ""
-            for name in ids
-        ]
-        table.add_row(report.submission, *cells, f"{report.points:g} of {report.of:g}", report.problem)
-    console.print(table)
+        if report.problem:
+            console.print(f"{report.submission}: {report.problem}", style="red", highlight=False, markup=False)
     console.print("  ".join(f"{symbol} {status}" for status, symbol in SYMBOLS.items()), style="dim")

@@ -12,7 +12,7 @@ from hvae_keras.course.failures import NotAttempted, StudentFailure, TimedOut
 from hvae_keras.course.session import Call, Proxy, Session
 from hvae_keras.course.values import show
 
-SYMBOLS = {"passed": "✓", "not attempted": "○", "missing": "○", "timed out": "⧖", "error": "!", "wrong": "✗"}
+SYMBOLS = {"passed": "✓", "not attempted": "○", "missing": "–", "timed out": "⧖", "error": "!", "wrong": "✗"}
 LIMIT_SECONDS = 20.0
 LINE_LENGTH = 90
 

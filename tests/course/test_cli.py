@@ -56,10 +56,15 @@ def test_grade_writes_json_and_csv(tiny):
 def test_grade_shows_a_table_for_a_folder(tiny):
     build(tiny, "01_tiny")
     (tiny / "in").mkdir()
-    for name in ("a", "b"):
-        (tiny / "in" / f"{name}.ipynb").write_text((tiny / "solutions/01_tiny.ipynb").read_text())
-    output = run("grade", "in")
-    assert output.count("5 of 5") == 2
+    (tiny / "in" / "a[b].ipynb").write_text((tiny / "solutions/01_tiny.ipynb").read_text())
+    (tiny / "in" / "c.ipynb").write_text((tiny / "lessons/01_tiny.ipynb").read_text())
+    (tiny / "in" / "01_d.ipynb").write_text("junk")
+    lines = [line.split() for line in run("grade", "in").splitlines()]
+    assert ["01_tiny", "1.1", "1.2", "Points"] in lines
+    assert ["a[b].ipynb", "✓", "2", "✓", "3", "5/5"] in lines
+    assert ["c.ipynb", "○", "0", "○", "0", "0/5"] in lines
+    assert ["01_d.ipynb", "–", "0", "–", "0", "0/5"] in lines
+    assert ["01_d.ipynb:", "not", "a", "notebook:", "it", "is", "not", "JSON"] in lines
 
 
 def test_reset_says_where_the_copy_is(tiny):
