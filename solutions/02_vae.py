@@ -6,10 +6,10 @@
 # ---
 
 # %% [markdown]
-# # 02 · The variational autoencoder
+# # Lesson 02 · The variational autoencoder
 #
 # ![Left: codes of digit images in a plane, gathered in one cloud around the origin. Right: a grid of decoded
-# images, where every place shows a digit and neighbours blend into one
+# images, where nearly every place shows a digit and neighbours blend into one
 # another.](../lessons/pictures/02_vae.png)
 #
 # The autoencoder of [lesson 01](01_autoencoder.ipynb) compresses and restores, but random numbers decode to no digit. In
@@ -29,7 +29,21 @@
 #
 # **You need** [lesson 01](01_autoencoder.ipynb), and the density of the normal distribution.
 #
-# **Time** 90 minutes in class, {exercise summary}.
+# **Time** 90 minutes, {exercise summary}.
+#
+# Under every stub is a cell that checks your answer. `hint("2.1")` gives a hint, three of them if you ask again.
+# `reveal("2.1")` shows a solution once you have passed or tried three times. No later cell uses your answers, so
+# you can go on without them.
+#
+# | symbol | meaning | in code |
+# |---|---|---|
+# | $x$ | one example, an image of black and white pixels | `x` `[batch, height, width, 1]` |
+# | $z$ | its code, the latent variable | `z` `[batch, latent]` |
+# | $p(z)$ | the prior over codes, $\mathcal N(0, I)$ | `prior` |
+# | $q(z \mid x)$ | the posterior over codes that the encoder gives | `posterior`, from `mean` ($\mu$) and `log_var` ($\log \sigma^2$) |
+# | $p(x \mid z)$ | the likelihood that the decoder gives | `logits` |
+#
+# Everything is in nats per example: sums over dimensions, means over the batch.
 
 # %%
 # %matplotlib inline
