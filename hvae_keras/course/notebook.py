@@ -48,8 +48,10 @@ def hint(exercise_id: str) -> None:
         print(f"Hint {step} of {len(exercise.hints)}: {text}")
     if taken < len(exercise.hints):
         print(f'hint("{exercise.id}") again for the next one.')
-    else:
+    elif source_file(root, find_lesson(root, exercise.id)).is_file():
         print(f'That was the last hint. reveal("{exercise.id}") shows a solution {_revealed_when(record)}.')
+    else:
+        print("That was the last hint.")
 
 
 def reveal(exercise_id: str) -> None:

@@ -144,6 +144,9 @@ def test_a_bundle_without_solutions_says_so(tiny, capsys):
     check("1.1", lambda x: 2 * x)
     reveal("1.1")
     assert "comes without solutions" in capsys.readouterr().out
+    for _ in range(3):
+        hint("1.1")
+    assert capsys.readouterr().out.endswith("That was the last hint.\n")
 
 
 def test_a_pass_is_not_lost_by_a_later_mistake(tiny):
