@@ -267,8 +267,8 @@ for dimensions in (1, 4, 16, 64):
 
 # %% [markdown]
 # <details><summary>Compare with your prediction</summary>
-# At one dimension the exact factor is 55.5 (work it out: the path's variance is 4, the score function's 222). So 50 was the
-# right guess, and it gets worse from there.
+# The first printed factor is nearest to 50, and it gets worse from there. With one dimension you can work it out exactly:
+# both variances are moments of a normal.
 # </details>
 #
 # Better, and still far from the path. The path asks for one thing in return: $f$ must be differentiable. Ours is, so

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from hvae_keras.course.places import lessons, student_notebook
+from hvae_keras.course.places import exercise_order, lessons, student_notebook
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,8 @@ def entry_of(root: Path, slug: str) -> LessonEntry:
         about = json.loads(student_notebook(root, slug).read_text(encoding="utf-8"))["metadata"]["hvae"]
         exercises = tuple(
             ExerciseEntry(key, item["name"], item["minutes"], item["points"])
-            for key, item in sorted(about["exercises"].items(), key=lambda pair: _by_number(pair[0]))
+            for key, item in sorted(about["exercises"].items(), key=lambda pair: exercise_order(pair[0]))
         )
         return LessonEntry(slug, about["title"], about["minutes"], exercises)
     except (OSError, ValueError, KeyError, TypeError):
         return LessonEntry(slug, "(missing or damaged)", 0, ())
-
-
-def _by_number(exercise_id: str) -> list[int]:
-    return [int(part) for part in exercise_id.split(".")]

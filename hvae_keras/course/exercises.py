@@ -25,6 +25,7 @@ from types import ModuleType
 
 import numpy as np
 
+from hvae_keras.course.places import exercise_order
 from hvae_keras.course.values import show
 
 
@@ -171,4 +172,4 @@ def load_checks(path: Path) -> ModuleType:
 def exercises_in(module: ModuleType) -> list[Exercise]:
     """The exercises of a module of checks, in order of their ids."""
     found = {value.id: value for value in vars(module).values() if isinstance(value, Exercise)}
-    return sorted(found.values(), key=lambda exercise: [int(part) for part in exercise.id.split(".")])
+    return sorted(found.values(), key=lambda exercise: exercise_order(exercise.id))

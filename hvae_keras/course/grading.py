@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hvae_keras.course.exercises import Exercise, exercises_in, load_checks
 from hvae_keras.course.judge import LIMIT_SECONDS, Verdict, judge
-from hvae_keras.course.places import NoSuchLesson, checks_file, find_lesson, write_whole
+from hvae_keras.course.places import NoSuchLesson, checks_file, exercise_order, find_lesson, write_whole
 from hvae_keras.course.submission import Submission, Unreadable, read_submission
 from hvae_keras.course.worker import Worker
 
@@ -118,7 +118,7 @@ def write_json(path: Path, reports: Iterable[Report]) -> None:
 def write_csv(path: Path, reports: Iterable[Report]) -> None:
     """Write a row a submission: points and status of each exercise, the total, the problem."""
     rows = list(reports)
-    ids = sorted({verdict.exercise for report in rows for verdict in report.verdicts}, key=_by_number)
+    ids = sorted({verdict.exercise for report in rows for verdict in report.verdicts}, key=exercise_order)
     columns = ["submission", "lesson", "points", "of"]
     columns += [f"{kind} {exercise}" for exercise in ids for kind in ("points", "status")] + ["problem"]
     text = io.StringIO()
@@ -151,7 +151,3 @@ def _unreadable(path: Path, root: Path, lesson: str | None, problem: str, second
         for exercise in exercises
     )
     return _report(path, slug, verdicts, seconds, problem)
-
-
-def _by_number(exercise_id: str) -> list[int]:
-    return [int(part) for part in exercise_id.split(".")]

@@ -46,6 +46,11 @@ def find_lesson(root: Path, key: str) -> str:
     return slugs[0]
 
 
+def exercise_order(exercise_id: str) -> list[int]:
+    """Sorting key of exercise ids: `2.10` comes after `2.9`."""
+    return [int(part) for part in exercise_id.split(".")]
+
+
 def checks_file(root: Path, slug: str) -> Path:
     """The pytest file with a lesson's checks."""
     return root / "tests" / "lessons" / f"test_{slug}.py"

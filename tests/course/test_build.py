@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbgrader.nbgraderformat.v3 import MetadataValidatorV3
 from nbgrader.preprocessors import ClearSolutions
 from nbgrader.utils import determine_grade
 
@@ -166,6 +167,8 @@ def test_committed_notebooks_are_what_the_source_gives(slug):
 @pytest.mark.parametrize("slug", SLUGS)
 def test_nbgrader_accepts_the_notebooks(slug):
     fresh = unexecuted(ROOT, slug)
+    for notebook in (fresh, student_notebook_of(fresh)):
+        MetadataValidatorV3().validate_nb(notebook)  # raises for metadata that is not of its schema
     cleared, _ = ClearSolutions().preprocess(unexecuted(ROOT, slug), {})
     assert [c.source for c in cleared.cells] == [c.source for c in student_notebook_of(fresh).cells]
 
