@@ -1,9 +1,12 @@
-"""Keras callbacks: a short report of training, and the stop at a loss that is not finite."""
+"""Keras callbacks: a short report of training, schedules, and the stop at a loss that is not finite."""
 
+import math
+import numbers
 import time
 from collections.abc import Sequence
 
 from hvae_keras.backend import keras, ops
+from hvae_keras.schedules import Schedule
 
 
 class Progress(keras.callbacks.Callback):
@@ -143,3 +146,90 @@ def _explain(bad: list[str], terms: Sequence[str]) -> str:
     if len(culprits) == len(terms) - 2 > 1:
         message += " All terms at once: the weights were not finite any more. Try a lower learning rate."
     return message
+
+
+class LevelSchedule(keras.callbacks.Callback):
+    """Set a weight `[L]` of the model at the start of every epoch, without a new trace of its step.
+
+    The values applied stand in the epoch's logs, under the name of the weight (with `_1` to `_L` if there
+    are several levels), so a history holds them. Other callbacks that read them come after this one.
+
+    Base of `BetaSchedule` and `CapacitySchedule`, which say what is set.
+
+    Args:
+        schedule: `schedule(epoch, level) -> float`, epoch from 0, level from 1; see `hvae_keras.schedules`.
+
+    Raises:
+        ValueError: if `schedule` is not a function; in `fit`, if the model has no such weight, or if the
+            schedule gives something else than a finite number of at least 0.
+    """
+
+    name = ""
+
+    def __init__(self, schedule: Schedule):
+        super().__init__()
+        if not callable(schedule):
+            raise ValueError(f"schedule is a function of epoch and level; got {schedule!r}.")
+        self.schedule, self._applied = schedule, {}
+
+    def weight(self) -> keras.Variable:
+        """The weight `[L]` to set."""
+        raise NotImplementedError
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Set the value of every level."""
+        weight = self.weight()
+        levels = range(1, weight.shape[0] + 1)
+        values = [self._value(epoch, level) for level in levels]
+        weight.assign(values)
+        names = [f"{self.name}_{level}" for level in levels] if len(values) > 1 else [self.name]
+        self._applied = dict(zip(names, values, strict=True))
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Put the values in the logs."""
+        if logs is not None:
+            logs.update(self._applied)
+
+    def _value(self, epoch: int, level: int) -> float:
+        value = self.schedule(epoch, level)
+        if not (isinstance(value, numbers.Real) and math.isfinite(value) and value >= 0):
+            raise ValueError(
+                f"schedule(epoch={epoch}, level={level}) gives {self.name}, a finite number of at least 0; "
+                f"got {value!r}."
+            )
+        return float(value)
+
+
+class BetaSchedule(LevelSchedule):
+    """Set the weight of every level's KL: `model.beta`, for a warm-up or any other schedule.
+
+    Arguments, logs and errors as in `LevelSchedule`.
+    """
+
+    name = "beta"
+
+    def weight(self) -> keras.Variable:
+        """`model.beta`."""
+        beta = getattr(self.model, "beta", None)
+        if not isinstance(beta, keras.Variable):
+            raise ValueError(f"BetaSchedule sets model.beta; {self.model.name} has no such weight.")
+        return beta
+
+
+class CapacitySchedule(LevelSchedule):
+    """Set the target of every level's KL: `model.penalty.capacity`, in nats (Burgess et al. 2018).
+
+    Arguments, logs and errors as in `LevelSchedule`.
+    """
+
+    name = "capacity"
+
+    def weight(self) -> keras.Variable:
+        """`model.penalty.capacity`."""
+        penalty = getattr(self.model, "penalty", None)
+        if getattr(penalty, "capacity", None) is None:
+            raise ValueError(
+                "CapacitySchedule sets the capacity of a penalty: make the model with "
+                f"penalty=hvae_keras.layers.Capacity(); the penalty of {self.model.name} is {penalty!r}."
+            )
+        return penalty.capacity

@@ -26,7 +26,7 @@ with quiet_import():
 
 Tensor = Any
 Distribution = Any
-Seed = "keras.random.SeedGenerator | int"
+Seed = keras.random.SeedGenerator | int  # or a seed tensor, the state of a generator
 
 
 def _precise(tensor: Tensor) -> Tensor:
@@ -47,14 +47,15 @@ def normal(mean: Tensor, scale: Tensor, event_dims: int = 1) -> Distribution:
     return tfd.Independent(tfd.Normal(mean, ops.cast(scale, mean.dtype)), event_dims)
 
 
-def diagonal_normal(parameters: Tensor) -> Distribution:
+def diagonal_normal(parameters: Tensor, event_dims: int = 1) -> Distribution:
     """Normal with diagonal covariance from a head's output.
 
     Args:
         parameters: `[..., 2 * latent]`, the mean and the log-variance side by side, mean first.
+        event_dims: How many of the last dimensions make one event: 3 where z is `[height, width, channels]`.
 
     Returns:
-        A distribution with event shape `[latent]`.
+        A distribution with event shape `[latent]`, or `[..., latent]` with `event_dims` above 1.
 
     Raises:
         ValueError: if the last dimension is not even.
@@ -65,12 +66,12 @@ def diagonal_normal(parameters: Tensor) -> Distribution:
             f"got shape {tuple(parameters.shape)}."
         )
     mean, log_var = ops.split(_precise(parameters), 2, axis=-1)
-    return normal(mean, ops.exp(0.5 * log_var))
+    return normal(mean, ops.exp(0.5 * log_var), event_dims)
 
 
-def standard_normal(shape: Sequence[int]) -> Distribution:
-    """N(0, I) with event shape `shape[-1:]`, for a `shape` such as `[latent]` or `[batch, latent]`."""
-    return normal(ops.zeros(shape), 1.0)
+def standard_normal(shape: Sequence[int], event_dims: int = 1) -> Distribution:
+    """N(0, I) whose event is the last `event_dims` of `shape`, such as `[latent]` or `[batch, latent]`."""
+    return normal(ops.zeros(shape), 1.0, event_dims)
 
 
 def bernoulli(logits: Tensor, event_dims: int | None = None) -> Distribution:
@@ -102,6 +103,23 @@ def sample(distribution: Distribution, seed: Seed, sample_shape: Sequence[int] =
     if distribution.reparameterization_type != tfd.FULLY_REPARAMETERIZED:
         raise ValueError(f"draws of {distribution.name} are not a differentiable function of its parameters.")
     return distribution.sample(tuple(sample_shape), seed=stateless_seed(seed))
+
+
+def cooled_sample(
+    distribution: Distribution, seed: Seed, temperature: float = 1.0, sample_shape: Sequence[int] = ()
+) -> Tensor:
+    """A draw as if the scale had been multiplied by `temperature`; 0 gives the mean. Otherwise as `sample`."""
+    z = sample(distribution, seed, sample_shape)
+    if temperature == 1.0:
+        return z
+    return distribution.mean() + temperature * (z - distribution.mean())
+
+
+def split_seed(seed: Seed, n: int) -> list[Seed]:
+    """`n` seeds of independent draws; a generator stands for all of them, as each draw moves it on."""
+    if isinstance(seed, keras.random.SeedGenerator):
+        return [seed] * n
+    return [stateless_seed(part) for part in ops.unstack(tfp.random.split_seed(stateless_seed(seed), n=n), n)]
 
 
 def stateless_seed(seed: Seed) -> Tensor:
@@ -136,3 +154,31 @@ def kl(q: Distribution, p: Distribution, samples: int = 1, seed: Seed = 0) -> Te
     except NotImplementedError:
         z = sample(q, seed, (samples,))
         return ops.mean(q.log_prob(z) - p.log_prob(z), axis=0)
+
+
+def kl_units(q: Distribution, p: Distribution) -> Tensor:
+    """KL(q‖p) of each dimension of two distributions with independent components, in nats.
+
+    Returns:
+        `[*batch, *event]`; its sum over the event is `kl(q, p)`.
+
+    Raises:
+        ValueError: if the components are not independent, or the event shapes differ.
+    """
+    for name, distribution in (("q", q), ("p", p)):
+        if not isinstance(distribution, tfd.Independent):
+            raise ValueError(f"{name} must have independent components; got {distribution.name}.")
+    if q.event_shape != p.event_shape:
+        raise ValueError(f"q and p must have one event shape; got {q.event_shape} and {p.event_shape}.")
+    return tfd.kl_divergence(q.distribution, p.distribution)
+
+
+def log_prob_units(distribution: Distribution, z: Tensor) -> Tensor:
+    """Log-density of each dimension of z in nats, `[*batch, *event]`, for independent components.
+
+    Raises:
+        ValueError: if the components are not independent.
+    """
+    if not isinstance(distribution, tfd.Independent):
+        raise ValueError(f"distribution must have independent components; got {distribution.name}.")
+    return distribution.distribution.log_prob(z)

@@ -1,6 +1,22 @@
 """Keras layers and small networks the models are made of."""
 
+from hvae_keras.layers.ladder import precision_weighted_merge
 from hvae_keras.layers.likelihood import Bernoulli, Likelihood, Normal
 from hvae_keras.layers.mlp import mlp_decoder, mlp_encoder
+from hvae_keras.layers.networks import ConvolutionalNetworks, DenseNetworks, Networks
+from hvae_keras.layers.penalties import Capacity, FreeBits, Penalty
 
-__all__ = ["Bernoulli", "Likelihood", "Normal", "mlp_decoder", "mlp_encoder"]
+__all__ = [
+    "Bernoulli",
+    "Capacity",
+    "ConvolutionalNetworks",
+    "DenseNetworks",
+    "FreeBits",
+    "Likelihood",
+    "Networks",
+    "Normal",
+    "Penalty",
+    "mlp_decoder",
+    "mlp_encoder",
+    "precision_weighted_merge",
+]

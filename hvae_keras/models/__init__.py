@@ -1,8 +1,23 @@
 """Models, one file a family."""
 
 from hvae_keras.models.autoencoder import Autoencoder
+from hvae_keras.models.hierarchical import HierarchicalVAE
+from hvae_keras.models.inference import BottomUp, Inference, Ladder, Level, TopDown
 from hvae_keras.models.linear_gaussian import LinearGaussian
+from hvae_keras.models.linear_gaussian_chain import LinearGaussianChain
 from hvae_keras.models.vae import VAE
-from hvae_keras.models.variational import Level
+from hvae_keras.models.variational import Draw
 
-__all__ = ["VAE", "Autoencoder", "Level", "LinearGaussian"]
+__all__ = [
+    "VAE",
+    "Autoencoder",
+    "BottomUp",
+    "Draw",
+    "HierarchicalVAE",
+    "Inference",
+    "Ladder",
+    "Level",
+    "LinearGaussian",
+    "LinearGaussianChain",
+    "TopDown",
+]

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from hvae_keras import distributions
 from hvae_keras.backend import keras, ops
-from hvae_keras.distributions import Tensor
-from hvae_keras.layers import Bernoulli, Likelihood
+from hvae_keras.distributions import Seed, Tensor
+from hvae_keras.layers import Bernoulli, Likelihood, Penalty
 from hvae_keras.models.base import build_pair, serialized
-from hvae_keras.models.variational import Level, VariationalModel
+from hvae_keras.models.inference import Level
+from hvae_keras.models.variational import Draw, VariationalModel
 
 
 @keras.saving.register_keras_serializable(package="hvae_keras")
@@ -21,6 +22,7 @@ class VAE(VariationalModel):
             for `Bernoulli`, the mean for `Normal`.
         likelihood: Layer that turns them into p(x|z).
         beta: Weight of the KL in the loss.
+        penalty: What beta weighs in place of the KL, such as `layers.Capacity()`.
 
     Raises:
         ValueError: if encoder, decoder and data do not fit together.
@@ -32,9 +34,10 @@ class VAE(VariationalModel):
         decoder: keras.Model,
         likelihood: Likelihood | None = None,
         beta: float | Sequence[float] = 1.0,
+        penalty: Penalty | None = None,
         **kwargs,
     ):
-        super().__init__(Bernoulli() if likelihood is None else likelihood, levels=1, beta=beta, **kwargs)
+        super().__init__(Bernoulli() if likelihood is None else likelihood, 1, beta, penalty, **kwargs)
         self.encoder, self.decoder = encoder, decoder
         if encoder.built:
             self.build(encoder.input_shape)
@@ -43,49 +46,44 @@ class VAE(VariationalModel):
         """Make the variables for x of shape `[None, *shape]`."""
         self.latent = build_pair(self, input_shape, codes=2)
         self.likelihood.build((None, *self.data_shape))
+        self.latent_shapes = [(self.latent,)]
 
     @property
     def prior(self) -> distributions.Distribution:
         """p(z) = N(0, I), event shape `[latent]`."""
         return distributions.standard_normal((self.latent,))
 
-    def infer(self, x: Tensor, temperature: float = 1.0, training: bool = False) -> list[Level]:
-        """One `Level`: p(z), q(z|x), a draw z `[batch, latent]` and KL(q‖p) `[batch]`."""
-        posterior = distributions.diagonal_normal(self.encoder(ops.cast(x, "float32"), training=training))
-        z = _cooled(posterior, distributions.sample(posterior, self.seed_generator), temperature)
-        return [Level(self.prior, posterior, z, distributions.kl(posterior, self.prior))]
-
-    def decode_levels(self, latents: list[Tensor], training: bool = False) -> Tensor:
-        """The decoder's output for z_1."""
-        return self.decoder(latents[0], training=training)
-
-    def draw(self, latents: dict[int, Tensor], n: int, temperature: float) -> list[Tensor]:
-        """z_1 as given, or from N(0, temperature² I)."""
-        if 1 in latents:
-            return [latents[1]]
-        return [_cooled(self.prior, distributions.sample(self.prior, self.seed_generator, (n,)), temperature)]
-
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor, training: bool = False) -> Tensor:
         """Mean and log-variance of q(z|x) side by side: `[batch, 2 * latent]`."""
-        return self.encoder(ops.cast(x, "float32"))
+        return self.encoder(ops.cast(x, "float32"), training=training)
 
-    def log_weights(self, x: Tensor, encoded: Tensor, samples: int, seed: distributions.Seed) -> Tensor:
-        """log p(x|z) + log p(z) - log q(z|x) in nats: `[samples, batch]`."""
+    def explain(
+        self,
+        encoded: Tensor,
+        seed: Seed,
+        temperature: float = 1.0,
+        training: bool = False,
+        latents: dict[int, Tensor] | None = None,
+    ) -> tuple[list[Level], Tensor]:
+        """One `Level`: p(z), q(z|x), a draw z `[batch, latent]` and KL(q‖p); and the decoder's output for z."""
         posterior = distributions.diagonal_normal(encoded)
-        z = distributions.sample(posterior, seed, (samples,))
-        parameters = self.decoder(ops.reshape(z, (-1, self.latent)))
-        parameters = ops.reshape(parameters, (samples, -1, *self.data_shape))
-        log_likelihood = self.likelihood.log_prob(parameters, x)
-        return log_likelihood + self.prior.log_prob(z) - posterior.log_prob(z)
+        z = (latents or {}).get(1)
+        if z is None:
+            z = distributions.cooled_sample(posterior, seed, temperature)
+        level = Level(self.prior, posterior, z, distributions.kl_units(posterior, self.prior))
+        return [level], self.decoder(z, training=training)
+
+    def ancestral(
+        self, n: int, latents: dict[int, Tensor] | None = None, temperature: float = 1.0, seed: Seed | None = None
+    ) -> tuple[list[Draw], Tensor]:
+        """z as given, or from N(0, temperature² I), and the decoder's output for it."""
+        z = self._held(n, latents).get(1)
+        if z is None:
+            seed = self.seed_generator if seed is None else seed
+            z = distributions.cooled_sample(self.prior, seed, temperature, (n,))
+        return [Draw(self.prior, z)], self.decoder(z)
 
     def get_config(self) -> dict:
         """Arguments that make the model again."""
         parts = serialized(encoder=self.encoder, decoder=self.decoder, likelihood=self.likelihood)
-        return {**super().get_config(), **parts, "beta": self.initial_beta}
-
-
-def _cooled(distribution: distributions.Distribution, z: Tensor, temperature: float) -> Tensor:
-    """The draw z moved towards the mean, as if the scale had been multiplied by `temperature`."""
-    if temperature == 1.0:
-        return z
-    return distribution.mean() + temperature * (z - distribution.mean())
+        return {**super().get_config(), **parts}
