@@ -8,17 +8,10 @@ trains in a process of its own, in turn, several times over: same weights, batch
 in memory, shuffled every epoch, ELBO and its two parts averaged over the epoch. Run it on an idle machine.
 """
 
-import argparse
-import json
-import os
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
+from side_by_side import Comparison, limit_threads, timed_fit
 
 HIDDEN, LATENT, RATE, EPSILON = (200, 200), 50, 1e-3, 1e-7
 VARIANTS = ("here", "here, XLA", "PyTorch")
@@ -105,19 +98,9 @@ def run_keras(x, weights, batch, epochs, xla):
     """Train with `fit`; the time of the first step and of each epoch, seconds from the call."""
     from hvae_keras.backend import keras
 
-    class Clock(keras.callbacks.Callback):
-        def on_train_batch_begin(self, step, logs=None):
-            if step == 1 and not times:
-                times.append(time.perf_counter() - start)
-
-        def on_epoch_end(self, epoch, logs=None):
-            times.append(time.perf_counter() - start)
-
-    vae, times = keras_vae(weights), []
+    vae = keras_vae(weights)
     vae.compile(keras.optimizers.Adam(RATE, epsilon=EPSILON), jit_compile=xla)
-    start = time.perf_counter()
-    history = vae.fit(x, batch_size=batch, epochs=epochs, callbacks=[Clock()], verbose=0).history
-    return times, history["elbo"][-1]
+    return timed_fit(vae, x, batch_size=batch, epochs=epochs)
 
 
 def run_torch(x, weights, batch, epochs, threads):
@@ -146,77 +129,19 @@ def run_torch(x, weights, batch, epochs, threads):
     return times, elbo
 
 
-def worker(variant, file, settings):
-    """One timed run in this process; prints images per second, start-up and the last ELBO as JSON."""
-    with np.load(file) as stored:
-        weights = [stored[name] for name in stored.files]
-    x = data(settings.images)
+def run(variant, x, weights, settings):
+    """One timed run in this process: the times of the first step and of each epoch, and the last ELBO."""
     if variant == "PyTorch":
-        times, elbo = run_torch(x, weights, settings.batch, settings.epochs, settings.threads)
-    else:
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
-        times, elbo = run_keras(x, weights, settings.batch, settings.epochs, xla="XLA" in variant)
-    epoch = statistics.median(np.diff(times[1:]))
-    # The first epoch takes one start-up longer than the others.
-    result = {"speed": len(x) / epoch, "start-up": times[1] - epoch, "first step": times[0], "elbo": elbo}
-    print(json.dumps({name: float(value) for name, value in result.items()}))
+        return run_torch(x, weights, settings.batch, settings.epochs, settings.threads)
+    limit_threads(settings.threads)
+    return run_keras(x, weights, settings.batch, settings.epochs, xla="XLA" in variant)
 
 
-def main():
-    """Check, then time the variants in turn, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--images", type=int, default=51_200)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--worker", choices=VARIANTS, help=argparse.SUPPRESS)
-    parser.add_argument("--weights", type=Path, help=argparse.SUPPRESS)
-    settings = parser.parse_args()
-    if settings.worker:
-        worker(settings.worker, settings.weights, settings)
-        return
+def weights():
+    """Those that every variant starts from."""
     vae = keras_vae()
-    weights = [*vae.encoder.get_weights(), *vae.decoder.get_weights()]
-    check(weights)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "weights.npz")
-        np.savez(file, *weights)
-        found = {variant: [] for variant in VARIANTS}
-        for repeat in range(settings.repeats):
-            for variant in VARIANTS:
-                found[variant].append(in_a_process_of_its_own(variant, file, settings))
-                print(f"{repeat + 1}/{settings.repeats}  {variant:10}", found[variant][-1], flush=True)
-    report(found, settings)
-
-
-def in_a_process_of_its_own(variant, file, settings):
-    """What `worker` prints."""
-    numbers = ("images", "batch", "epochs", "threads")
-    options = [f"--{name}={getattr(settings, name)}" for name in numbers]
-    command = [sys.executable, __file__, "--worker", variant, "--weights", str(file), *options]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
-def report(found, settings):
-    """Medians, ranges, and the ratio to PyTorch of the run next to it."""
-    print(f"\n{settings}\n")
-    print("| variant | images/s, median (range) | ratio to PyTorch | start-up, s | first step, s | ELBO |")
-    print("|---|---|---|---|---|---|")
-    for variant, runs in found.items():
-        speeds = [run["speed"] for run in runs]
-        ratios = [run["speed"] / other["speed"] for run, other in zip(runs, found["PyTorch"], strict=True)]
-        start, first, elbo = (
-            statistics.median(run[n] for run in runs) for n in ("start-up", "first step", "elbo")
-        )
-        print(
-            f"| {variant} | {statistics.median(speeds):,.0f} ({min(speeds):,.0f} to {max(speeds):,.0f}) "
-            f"| {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) "
-            f"| {start:.2f} | {first:.2f} | {elbo:.1f} |"
-        )
+    return [*vae.encoder.get_weights(), *vae.decoder.get_weights()]
 
 
 if __name__ == "__main__":
-    main()
+    Comparison(__file__, __doc__, VARIANTS, data, weights, check, run).main()

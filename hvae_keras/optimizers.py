@@ -23,6 +23,9 @@ class FlatAdam(keras.optimizers.Optimizer):
     accumulation are Keras's own, which work on each weight: they give the same results, and take back part
     of what is saved. `amsgrad` is not taken.
 
+    It is made for the graph mode of TensorFlow, our choice on a CPU. XLA runs its step fast as well, but
+    takes longer to compile it than to compile Keras's.
+
     A sparse gradient, as TensorFlow has for embeddings, is made dense first. Keras squares its rows before
     it adds those with the same index, so there, and only there, its second moment is another one.
 

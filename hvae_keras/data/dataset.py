@@ -46,6 +46,9 @@ class Dataset:
 
     factor_values: name -> `[k]`, the value behind each class index, so that
     `factor_values["x"][train.factors["x"]]` gives positions in pixels.
+
+    levels: name -> level of a factor in the process that made the data, 1 nearest the data; empty where the
+    factors form no hierarchy.
     """
 
     name: str
@@ -53,6 +56,14 @@ class Dataset:
     validation: Split
     test: Split
     factor_values: Mapping[str, np.ndarray] = field(default_factory=dict)
+    levels: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse levels for other factors than those that are there."""
+        if self.levels and set(self.levels) != set(self.factor_values):
+            raise ValueError(
+                f"levels is given for {sorted(self.levels)}, expected one for each of {sorted(self.factor_values)}"
+            )
 
     def __repr__(self) -> str:
         """Show name, splits and factors, one a line."""
@@ -62,7 +73,8 @@ class Dataset:
             shown = [str(value) for value in values]
             if len(shown) > 4:
                 shown = [*shown[:2], "...", shown[-1]]
-            lines.append(f"  {factor:<11}{len(values)} values: {', '.join(shown)}")
+            level = f"level {self.levels[factor]}, " if self.levels else ""
+            lines.append(f"  {factor:<11}{level}{len(values)} values: {', '.join(shown)}")
         return "\n".join(lines)
 
     def binarized(self, seed: int = 0) -> "Dataset":

@@ -98,6 +98,11 @@ class FreeBits(Penalty):
         """Check that there is a floor for each level."""
         _check_levels(self.nats, levels, "nats")
 
+    def call(self, kl_units: Sequence[Tensor]) -> Tensor:
+        """The floored KL of every level, `[batch, L]`, as `Penalty.call`."""
+        _check_levels(self.nats, len(kl_units), "nats")
+        return super().call(kl_units)
+
     def of_level(self, kl_units: Tensor, level: int) -> Tensor:
         """The floored KL: `[batch]`, or `[1]` in the variants without "sample"."""
         groups = _sum(kl_units) if self.per.startswith("level") else kl_units

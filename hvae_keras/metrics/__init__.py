@@ -1,5 +1,45 @@
 """What is measured on a trained model."""
 
 from hvae_keras.metrics.bounds import elbo, importance_weighted_bound
+from hvae_keras.metrics.correlation import gaussian_total_correlation, total_correlation
+from hvae_keras.metrics.disentanglement import dci, mig, sap
+from hvae_keras.metrics.information import (
+    Information,
+    Surgery,
+    elbo_surgery,
+    information_between_levels,
+    information_with_data,
+    information_with_factor,
+)
+from hvae_keras.metrics.levels import (
+    active_units,
+    active_units_by_variance,
+    collapsed_levels,
+    kl_by_level,
+    kl_by_unit,
+    reconstruction_by_level,
+    variance_by_unit,
+)
 
-__all__ = ["elbo", "importance_weighted_bound"]
+__all__ = [
+    "Information",
+    "Surgery",
+    "active_units",
+    "active_units_by_variance",
+    "collapsed_levels",
+    "dci",
+    "elbo",
+    "elbo_surgery",
+    "gaussian_total_correlation",
+    "importance_weighted_bound",
+    "information_between_levels",
+    "information_with_data",
+    "information_with_factor",
+    "kl_by_level",
+    "kl_by_unit",
+    "mig",
+    "reconstruction_by_level",
+    "sap",
+    "total_correlation",
+    "variance_by_unit",
+]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hvae_keras.backend import compiled, has_gpu, ops
-from hvae_keras.distributions import stateless_seed
+from hvae_keras.metrics.draws import at_least_one, checked, fresh_seed
 from hvae_keras.models.variational import VariationalModel
 
 
@@ -67,11 +67,8 @@ def _bounds(
     model: VariationalModel, x: np.ndarray, samples: int, chunk: int, batch_size: int, seed: int, progress: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean of the log weights, and log of the mean weight, of each x."""
-    for name, value in (("samples", samples), ("chunk", chunk), ("batch_size", batch_size)):
-        if value < 1:
-            raise ValueError(f"{name} is at least 1; got {value!r}.")
-    if x.shape[1:] != model.data_shape:
-        raise ValueError(f"x has examples of shape {x.shape[1:]}; the model takes {model.data_shape}.")
+    at_least_one(samples=samples, chunk=chunk, batch_size=batch_size)
+    x = checked(model, x)
     # Traced afresh here, because a compiled function may hold on to the weights it was traced with.
     reduced = {size: _reduced(model, size) for size in {min(chunk, samples), samples % chunk} - {0}}
     noise = np.random.default_rng(seed)
@@ -97,8 +94,7 @@ def _batch_bounds(
     encoded = model.encode(x)
     total, log_total = np.zeros(len(x)), np.full(len(x), -np.inf)
     for at in range(0, samples, chunk):
-        seed = stateless_seed(ops.convert_to_tensor(noise.integers(2**31, size=2)))
-        sums, log_sums = reduced[min(chunk, samples - at)](x, encoded, seed)
+        sums, log_sums = reduced[min(chunk, samples - at)](x, encoded, fresh_seed(noise))
         total += ops.convert_to_numpy(sums)
         with np.errstate(invalid="ignore"):  # NaN is reported once, for all batches.
             log_total = np.logaddexp(log_total, ops.convert_to_numpy(log_sums))

@@ -7,6 +7,15 @@ from hvae_keras.plots.curves import dots, error_by_size, roc, score_histogram, t
 from hvae_keras.plots.estimates import bound_and_gap, convergence, estimator_histograms
 from hvae_keras.plots.images import image_grid, latent_plane
 from hvae_keras.plots.latent import heatmap, principal_angles
+from hvae_keras.plots.levels import (
+    information_by_level,
+    latent_map,
+    level_kl,
+    reconstructions_by_level,
+    traversals,
+    unit_kl,
+)
+from hvae_keras.plots.rate_distortion import rate_distortion
 from hvae_keras.plots.style import show
 
 __all__ = [
@@ -17,10 +26,17 @@ __all__ = [
     "estimator_histograms",
     "heatmap",
     "image_grid",
+    "information_by_level",
+    "latent_map",
     "latent_plane",
+    "level_kl",
     "principal_angles",
+    "rate_distortion",
+    "reconstructions_by_level",
     "roc",
     "score_histogram",
     "show",
     "training_curves",
+    "traversals",
+    "unit_kl",
 ]

@@ -1,0 +1,157 @@
+"""Figures of hierarchies: drawn from the numbers given, told in the alternative text, clear about wrong input."""
+
+import base64
+import struct
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from hvae_keras import plots
+
+CAPTION = "What to see."
+HISTORY = {
+    "kl_2": [0.5, 0.25],
+    "val_kl_2": [0.5, 0.75],
+    "kl_1": [1.0, 4.0],
+    "val_kl_1": [1.0, 5.0],
+    "beta_1": [0.0, 1.0],
+}
+
+
+def images(*shape):
+    return np.random.default_rng(0).random((*shape, 6, 5, 1))
+
+
+FIGURES = {
+    "information_by_level": lambda: plots.information_by_level(
+        np.array([[0.1, 0.9], [1.2, 0.0]]), ["level 1", "level 2"], ["shape", "x"], CAPTION
+    ),
+    "latent_map": lambda: plots.latent_map(
+        {"level 1": np.array([[0.0, 1], [2, 3]]), "level 2": np.ones((2, 2))}, {"shape": np.array([0, 2])}, CAPTION
+    ),
+    "level_kl": lambda: plots.level_kl(HISTORY, CAPTION),
+    "rate_distortion": lambda: plots.rate_distortion(
+        {"trained": ([3.0, 1.0], [5.0, 9.0]), "exact": ([0.0, 4.0], [9.0, 4.0])},
+        CAPTION,
+        betas={"trained": [1.0, 4.0]},
+        equal_elbo=-8.0,
+    ),
+    "reconstructions_by_level": lambda: plots.reconstructions_by_level(
+        np.zeros((2, 6, 5, 1)), {1: np.zeros((2, 6, 5, 1)), 2: np.ones((2, 6, 5, 1))}, CAPTION
+    ),
+    "traversals": lambda: plots.traversals(
+        {"level 1": images(2, 3), "level 2": images(1, 3)}, CAPTION, steps=(-1, 0, 1), row_labels={"level 1": "ab"}
+    ),
+    "unit_kl": lambda: plots.unit_kl({"level 1": np.array([0.001, 2, 0.5]), "level 2": np.zeros(2)}, CAPTION),
+}
+
+
+@pytest.fixture
+def shell():
+    """An IPython shell of its own, as a notebook's kernel has."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    yield InteractiveShell.instance()
+    InteractiveShell.clear_instance()
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_returns_the_figure_outside_ipython(draw):
+    made = draw()
+    assert isinstance(made, Figure)
+    assert all(axes.has_data() for axes in made.axes)
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_shows_a_small_png_with_alternative_text_and_caption(draw, shell):
+    from IPython.utils.capture import capture_output
+
+    with capture_output() as captured:
+        assert draw() is None, "IPython would draw a returned figure a second time"
+    picture, caption = captured.outputs
+    png = base64.b64decode(picture.data["image/png"])
+    width, height = struct.unpack(">II", png[16:24])
+    assert 150 < width < 1000 and height < 700 and len(png) < 100_000
+    assert caption.data["text/plain"] == CAPTION
+
+
+@pytest.mark.parametrize(
+    "name, says",
+    [
+        ("information_by_level", "shape: most in level 2, 1.20; x: most in level 1, 0.90"),
+        ("latent_map", "Codes of 2 examples, coloured by shape. Spread: level 1 1 by 1; level 2 0 by 0"),
+        ("level_kl", "level 1 4 (validation 5), level 2 0.25 (validation 0.75)"),
+        ("rate_distortion", "trained: from rate 1 distortion 9 to rate 3 distortion 5"),
+        ("reconstructions_by_level", "z1 to z2 0, z2 alone 30"),
+        ("traversals", "Walks of 3 images"),
+        ("unit_kl", "level 1: 2 of 3 units above 0.01, largest 2; level 2: 0 of 2"),
+    ],
+)
+def test_alternative_text_tells_the_numbers(name, says, shell):
+    from IPython.utils.capture import capture_output
+
+    with capture_output() as captured:
+        FIGURES[name]()
+    assert says in captured.outputs[0].metadata["image/png"]["alt"]
+
+
+def test_levels_are_drawn_from_1_to_l_each_with_a_mark_of_its_own():
+    lines = [line for line in FIGURES["level_kl"]().axes[0].lines if len(line.get_xdata())]
+    assert [list(line.get_ydata()) for line in lines] == [
+        HISTORY[k] for k in ("kl_1", "val_kl_1", "kl_2", "val_kl_2")
+    ]
+    assert [line.get_linestyle() for line in lines] == ["-", "--", "-", "--"]
+    assert lines[0].get_marker() != lines[2].get_marker(), "colour alone tells levels apart"
+
+
+def test_a_flat_model_is_one_level():
+    lines = plots.level_kl({"loss": [3.0, 2.0], "kl": [1.0, 2.0]}, CAPTION).axes[0].lines
+    assert list(lines[0].get_ydata()) == [1.0, 2.0]
+
+
+def test_units_are_sorted_and_counted():
+    panel = FIGURES["unit_kl"]().axes[0]
+    heights = [bar.get_height() for bar in panel.patches]
+    assert heights == sorted(heights, reverse=True) and heights[:2] == [2, 0.5]
+    assert [bool(bar.get_hatch()) for bar in panel.patches] == [False, False, True]
+    assert panel.get_title() == "level 1\n2 of 3"
+
+
+def test_every_beta_stands_at_its_point():
+    axes = FIGURES["rate_distortion"]().axes[0]
+    assert {(text.get_text(), text.xy) for text in axes.texts} == {("1", (3.0, 5.0)), ("4", (1.0, 9.0))}
+    assert len(axes.lines) == 3, "two curves and the line of equal ELBO"
+
+
+def test_walks_lie_below_their_level_and_steps_above_their_column():
+    axes = FIGURES["traversals"]().axes[0]
+    canvas = np.asarray(axes.images[0].get_array())
+    block = images(1, 3)
+    assert canvas.shape == (13 + 5 + 6, 17, 3)
+    np.testing.assert_array_equal(canvas[18:24, 12:17, 0], block[0, 2, ..., 0])
+    assert (canvas[13:18] == 1).all()
+    np.testing.assert_allclose(axes.get_xticks(), [2, 8, 14])
+    assert [text.get_text() for text in axes.texts] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "draw, says",
+    [
+        (lambda: plots.level_kl({"loss": [1.0]}, CAPTION), "needs the keys kl_1 to kl_L, or kl; got loss"),
+        (lambda: plots.traversals({"level 1": images(3)}, CAPTION), r"got \(3, 6, 5, 1\) for 'level 1'"),
+        (
+            lambda: plots.traversals({"a": images(2, 3), "b": images(2, 4)}, CAPTION),
+            r"differ in rows alone; got \(2, 4, 6, 5, 1\) for 'b'",
+        ),
+        (
+            lambda: plots.reconstructions_by_level(images(2), {1: images(3)}, CAPTION),
+            r"reconstructions\[1\] must have the shape of x",
+        ),
+        (lambda: plots.latent_map({"z": np.ones((3, 4))}, {"f": np.zeros(3)}, CAPTION), r"must be \[n, 2\]"),
+        (lambda: plots.information_by_level(np.ones((2, 3)), "ab", "cd", CAPTION), r"must be \[2, 2\], got"),
+    ],
+)
+def test_wrong_input_is_named(draw, says):
+    with pytest.raises(ValueError, match=says):
+        draw()
