@@ -119,7 +119,10 @@ def split_seed(seed: Seed, n: int) -> list[Seed]:
     """`n` seeds of independent draws; a generator stands for all of them, as each draw moves it on."""
     if isinstance(seed, keras.random.SeedGenerator):
         return [seed] * n
-    return [stateless_seed(part) for part in ops.unstack(tfp.random.split_seed(stateless_seed(seed), n=n), n)]
+    parts = tfp.random.split_seed(stateless_seed(seed), n=n)
+    if BACKEND == "jax":
+        parts = jax.random.key_data(parts)
+    return ops.unstack(parts, n)
 
 
 def stateless_seed(seed: Seed) -> Tensor:

@@ -72,7 +72,8 @@ class FreeBits(Penalty):
     the variant without (Jensen's inequality). Those without take the mean over the batch (on one replica)
     first and give it to every example, so the mean of the loss is the objective of the paper.
 
-    The gradient is exactly zero where the floor is in force, so units settle at the floor.
+    The gradient is exactly zero where the floor is in force, so units settle at the floor. Under `BottomUp`
+    the terms below the top are no divergences: one that is negative is lifted to the floor like any other.
 
     Kingma et al. (2016), "Improved variational inference with inverse autoregressive flow", the objective
     with free bits in the appendix. Their convolutional code sums a feature map over space before the floor;

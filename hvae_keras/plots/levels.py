@@ -124,8 +124,8 @@ def traversals(
         made,
         caption,
         alt
-        or f"Walks of {columns} images through the latents of each level. Mean squared change of an image "
-        f"from the first column to the last, summed over its pixels: {change}.",
+        or f"Walks of {columns} images, a block of rows each for {', '.join(blocks)}. Squared change of an "
+        f"image from the first column to the last, summed over its pixels, mean over rows: {change}.",
     )
 
 

@@ -84,7 +84,7 @@ def test_shows_a_small_png_with_alternative_text_and_caption(draw, shell):
         ("level_kl", "level 1 4 (validation 5), level 2 0.25 (validation 0.75)"),
         ("rate_distortion", "trained: from rate 1 distortion 9 to rate 3 distortion 5"),
         ("reconstructions_by_level", "z1 to z2 0, z2 alone 30"),
-        ("traversals", "Walks of 3 images"),
+        ("traversals", "Walks of 3 images, a block of rows each for level 1, level 2"),
         ("unit_kl", "level 1: 2 of 3 units above 0.01, largest 2; level 2: 0 of 2"),
     ],
 )
@@ -124,6 +124,11 @@ def test_every_beta_stands_at_its_point():
     assert len(axes.lines) == 3, "two curves and the line of equal ELBO"
 
 
+def test_points_need_not_be_joined():
+    made = plots.rate_distortion({"a": ([1.0, 2.0], [2.0, 1.0])}, CAPTION, betas={"a": [2, 1]}, joined=False)
+    assert made.axes[0].lines[0].get_linestyle() == "None"
+
+
 def test_walks_lie_below_their_level_and_steps_above_their_column():
     axes = FIGURES["traversals"]().axes[0]
     canvas = np.asarray(axes.images[0].get_array())
@@ -149,6 +154,10 @@ def test_walks_lie_below_their_level_and_steps_above_their_column():
             r"reconstructions\[1\] must have the shape of x",
         ),
         (lambda: plots.latent_map({"z": np.ones((3, 4))}, {"f": np.zeros(3)}, CAPTION), r"must be \[n, 2\]"),
+        (
+            lambda: plots.rate_distortion({"a": ([1, 2], [2, 1])}, CAPTION, betas={"a": [1]}),
+            "one number for each point of a curve; got 1 for 'a'",
+        ),
         (lambda: plots.information_by_level(np.ones((2, 3)), "ab", "cd", CAPTION), r"must be \[2, 2\], got"),
     ],
 )
