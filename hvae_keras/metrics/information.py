@@ -42,6 +42,9 @@ def information_with_data(
       log n where q(z_i|x) is one normal: to see an information of 7 nats takes over 1,100 examples.
     - `upper` keeps the own context in log q(z_i|x) and leaves all of x's out of log q(z_i).
 
+    The bracket is wide where the contexts of one x give normals that hardly overlap, as below the top of a
+    trained `Ladder`: `lower` may then be far below 0, and `elbo_surgery` tells more.
+
     So E[lower] <= I <= E[upper]. Both tend to I as n and m grow. Where q(z_i|x) is one normal, as at the top
     of `TopDown` and `Ladder`, at z_1 of `BottomUp` and in a `VAE`, these are the bounds of Poole et al.
     (2019, section 2.2) with a known conditional, and contexts play no part.

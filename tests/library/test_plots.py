@@ -28,9 +28,18 @@ def history(*ends):
 
 
 FIGURES = {
+    "bound_and_gap": lambda: plots.bound_and_gap(
+        np.array([-1.0, 0, 1]), np.array([-9.0, -7.5, -8.0]), -7.25, 0.25, "mean of q", CAPTION
+    ),
+    "convergence": lambda: plots.convergence(
+        [1, 10], {"a": np.array([[1.0, 2, 3], [2, 2.5, 3]])}, 2.75, "nats", CAPTION
+    ),
     "dots": lambda: plots.dots([0, 1, 2], {"a": np.array([0.5, 0.6, 0.7])}, "digit", "AUROC", CAPTION, line=0.5),
     "error_by_size": lambda: plots.error_by_size(
         [2, 4], {"a, train": np.array([[3.0, 1.0], [5.0, 2.0]]), "a, validation": np.array([4.0, 2.0])}, CAPTION
+    ),
+    "estimator_histograms": lambda: plots.estimator_histograms(
+        {"a": np.array([1.0, 3.0]), "b": np.array([2.0, 2.0])}, 2.0, "nats", CAPTION
     ),
     "heatmap": lambda: plots.heatmap(np.eye(2, 3), "column", "row", "value", CAPTION),
     "image_grid": lambda: plots.image_grid(
@@ -60,7 +69,9 @@ def shell():
 
 
 def test_every_public_figure_is_tested():
-    assert {*FIGURES, "show"} <= set(plots.__all__)
+    from test_plots_levels import FIGURES as BY_LEVEL
+
+    assert {*FIGURES, *BY_LEVEL, "show"} == set(plots.__all__)
 
 
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
@@ -103,6 +114,9 @@ def alt_of(draw, shell):
         ("error_by_size", "At size 4: a, train 1.5; a, validation 2"),
         ("principal_angles", "seed 1 0.25"),
         ("dots", "a mean 0.6"),
+        ("bound_and_gap", "-9 nats at -1, at most -7.5, -8 at 1; log p(x) is -7.25, reached at 0.25"),
+        ("convergence", "a: mean 2 at 1, 2.5 at 10"),
+        ("estimator_histograms", "of 2: a 2 ± 1, b 2 ± 0"),
         ("image_grid", "rows: above, below; columns: a, b, c, d"),
     ],
 )
