@@ -17,7 +17,8 @@ import numpy as np
 
 from hvae_keras import callbacks, layers, metrics, models, schedules
 from hvae_keras.backend import keras
-from hvae_keras.data import DynamicallyBinarized, load
+from hvae_keras.data import load
+from hvae_keras.data.dynamic import DynamicallyBinarized
 
 LATENTS, HIDDEN = (64, 32, 16, 8, 4), (512, 256, 128, 64, 64)
 KINDS = ("vae", "vae+bn+wu", "ladder")

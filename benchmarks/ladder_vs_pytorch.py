@@ -143,7 +143,7 @@ def run(variant, x, arrays, settings):
     if variant == "PyTorch":
         return run_torch(x, arrays, settings)
     from hvae_keras.backend import keras
-    from hvae_keras.data import DynamicallyBinarized
+    from hvae_keras.data.dynamic import DynamicallyBinarized
     from hvae_keras.optimizers import FlatAdam
 
     limit_threads(settings.threads)

@@ -6,12 +6,11 @@ or read from the folder that the environment variable HVAE_DATA names. A card fo
 
 from hvae_keras.data.dataset import DataError, Dataset, Split
 from hvae_keras.data.digits import load_digits
-from hvae_keras.data.dynamic import DynamicallyBinarized
 from hvae_keras.data.faces import load_faces
 from hvae_keras.data.mnist import load_mnist
 from hvae_keras.data.sprites import load_sprites
 
-__all__ = ["DataError", "Dataset", "DynamicallyBinarized", "Split", "load", "names"]
+__all__ = ["DataError", "Dataset", "Split", "load", "names"]
 
 _LOADERS = {"digits": load_digits, "faces": load_faces, "mnist": load_mnist, "sprites": load_sprites}
 

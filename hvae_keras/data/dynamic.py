@@ -1,4 +1,7 @@
-"""Dynamic binarization: new zeros and ones from the grey levels in every epoch."""
+"""Dynamic binarization: new zeros and ones from the grey levels in every epoch.
+
+It needs Keras, which `hvae_keras.data` itself does not: import it from here.
+"""
 
 import numpy as np
 

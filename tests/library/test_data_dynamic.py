@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from conftest import make_vae
-from hvae_keras.data import DynamicallyBinarized
+from hvae_keras.data.dynamic import DynamicallyBinarized
 
 
 def grey(n=12):
