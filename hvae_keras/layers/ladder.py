@@ -9,8 +9,8 @@ def precision_weighted_merge(
 ) -> tuple[Tensor, Tensor]:
     """Mean and log-variance of the normal proportional to N(mean, e^log_var) N(prior_mean, e^prior_log_var).
 
-    The precisions add, and the mean is the average weighted by them (Sønderby et al. 2016, equations 17 and
-    18). In log space: log τ_q = logaddexp(-log_var, -prior_log_var), and the weight of `mean` is a sigmoid of
+    The precisions add, and the mean is the average weighted by them (Sønderby et al. 2016, section 2.2). In
+    log space: log τ_q = logaddexp(-log_var, -prior_log_var), and the weight of `mean` is a sigmoid of
     the difference of the log-variances, so no precision is ever computed and none can overflow. The merged
     variance is never above that of either.
 

@@ -96,7 +96,8 @@ def active_units_by_variance(
 
     In a flat model a unit whose posterior is its prior has the variance 0. In a hierarchy it need not: if
     q(z_1|z_2, x) = p(z_1|z_2), level 1 adds nothing to what z_2 knows of x and its KL is 0, but its mean
-    follows z_2, which follows x. So below the top this rule over-counts, and `active_units` is the one to use.
+    follows z_2, which follows x. So under top-down inference this rule can over-count below the top, and
+    `active_units` is the one to use.
     Arguments as for `variance_by_unit`.
     """
     units = variance_by_unit(model, x, samples, seed, batch_size)

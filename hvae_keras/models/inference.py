@@ -85,7 +85,7 @@ class Inference(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="hvae_keras")
 class BottomUp(Inference):
-    """q(z_1|x) ∏ q(z_{i+1}|z_i): each level from the one below (Rezende et al. 2014; Burda et al. 2016).
+    """q(z_1|x) ∏ q(z_{i+1}|z_i): each level from the one below (Hinton et al. 1995; Burda et al. 2016).
 
     z_i and z_{i+1} are drawn together, so the term of a level i < L is the one-draw estimate of
     E[log q(z_i|z_{i-1}) - log p(z_i|z_{i+1})]. It is no divergence and may be negative, in expectation too;
