@@ -2,10 +2,10 @@
 
 import numpy as np
 from scipy.special import logsumexp
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import entropy, multivariate_normal, norm
 from sklearn.metrics import mutual_info_score
 
-from hvae_keras.backend import ops
+from hvae_keras.backend import keras, ops
 from hvae_keras.course import Exercise, assert_close
 from hvae_keras.models import LinearGaussianChain
 
@@ -19,8 +19,9 @@ sample_family = Exercise(
     minutes=5,
     hints=(
         "Parents first. Each child is drawn around the place its own parent points to.",
-        "z_2 is its noise. z_1 = W z_2 + b + s ε, with noise of its own. For rows of a batch, W z is z @ W.T.",
-        "One expression: noise_2 through the matrix, plus the bias, plus scale times the other noise.",
+        "z_2 is its noise, for its prior is N(0, I). z_1 = W z_2 + b + s ε, with noise ε of its own.",
+        "One expression of three summands. The parents are rows of a batch, so the matrix stands to the right of "
+        "them, and transposed; the two vectors fit every row as they are.",
     ),
 )
 
@@ -67,6 +68,11 @@ def scale_taken_for_variance(noise_2, noise_1, weight, bias, scale):
     return noise_2 @ np.transpose(weight) + bias + np.sqrt(scale) * noise_1
 
 
+@sample_family.misconception("You squared s. It is a scale already: the variance of its noise is s².")
+def scale_squared(noise_2, noise_1, weight, bias, scale):
+    return noise_2 @ np.transpose(weight) + bias + np.square(scale) * noise_1
+
+
 @sample_family.misconception("The bias b is missing: where a child stands when its parent is 0.")
 def bias_forgotten(noise_2, noise_1, weight, bias, scale):
     return noise_2 @ np.transpose(weight) + scale * noise_1
@@ -87,8 +93,8 @@ elbo_of_three = Exercise(
     minutes=15,
     hints=(
         "The ELBO is the mean of log p(x, z_1, z_2, z_3) − log q(z_1, z_2, z_3 | x). One draw: no mean to take.",
-        "log p(x|z_1) + log p(z_1|z_2) + log p(z_2|z_3) + log p(z_3), less log q(z_1|x) + log q(z_2|z_1) + "
-        "log q(z_3|z_2).",
+        "Both are products of conditionals: p from the top down, q from the bottom up. Their logarithms are sums. "
+        "How many factors has each of them, and what is each factor given?",
         "Seven log-densities of scalars. Put x, z_1, z_2, z_3 side by side: four with p look to the right "
         "(the last at 0), three with q look to the left. A helper for one log-density keeps it short.",
     ),
@@ -209,6 +215,47 @@ def squares_only(x, z, w, s, v, t):
     return sum(p) - sum(q) + np.sum(np.log(s)) - np.sum(np.log(t))
 
 
+def _kl(mean, scale, prior_mean, prior_scale):
+    return np.log(prior_scale / scale) + (scale**2 + (mean - prior_mean) ** 2) / (2 * prior_scale**2) - 0.5
+
+
+@elbo_of_three.misconception(
+    "At the top you took the closed form of the KL. It has the right mean over z_3; here the draw is asked for."
+)
+def closed_form_at_the_top(x, z, w, s, v, t):
+    p, q = _terms(x, z, w, s, v, t)
+    return sum(p[:3]) - sum(q[:2]) - _kl(v[2] * z[:, 1], t[2], 0, 1)
+
+
+def _closed_below(z, w, s, v, t, x):
+    """Closed forms for levels 1 and 2, as if z_i were independent of the z_{i+1} drawn from it."""
+    return _kl(v[0] * x, t[0], w[1] * z[:, 1], s[1]) + _kl(v[1] * z[:, 0], t[1], w[2] * z[:, 2], s[2])
+
+
+@elbo_of_three.misconception(
+    "Below the top you took closed forms of a KL. The z_{i+1} in the prior came from z_i: they average wrongly."
+)
+def closed_forms_below_the_top(x, z, w, s, v, t):
+    p, q = _terms(x, z, w, s, v, t)
+    return p[0] + p[3] - q[2] - _closed_below(z, w, s, v, t, x)
+
+
+@elbo_of_three.misconception(
+    "Closed forms of the KL at every level: only the top's would do on average, and here no mean is asked for."
+)
+def closed_forms_everywhere(x, z, w, s, v, t):
+    p, _ = _terms(x, z, w, s, v, t)
+    return p[0] - _closed_below(z, w, s, v, t, x) - _kl(v[2] * z[:, 1], t[2], 0, 1)
+
+
+@elbo_of_three.misconception(
+    "The constants −½ log 2π are missing. They do not cancel: there are four densities of p and three of q."
+)
+def constants_dropped(x, z, w, s, v, t):
+    p, q = _terms(x, z, w, s, v, t)
+    return sum(p) - sum(q) + 0.5 * np.log(2 * np.pi)
+
+
 @elbo_of_three.misconception("Your likelihood looks at z_3. In this family tree x has one parent, z_1.")
 def x_from_the_top(x, z, w, s, v, t):
     p, q = _terms(x, z, w, s, v, t)
@@ -301,7 +348,9 @@ def clipped_at_zero(correlation):
     return np.maximum(information - np.append(information[1:], 0), 0)
 
 
-@mean_terms.misconception("The sign is turned: log q comes first, and q knows of the level below.")
+@mean_terms.misconception(
+    "The sign is turned: log q comes first, and q knows of the level below; and −½ log(1 − ρ²) is positive."
+)
 def sign_turned(correlation):
     information = _information(correlation)
     return np.append(information[1:], 0) - information
@@ -311,6 +360,14 @@ def sign_turned(correlation):
 def half_forgotten(correlation):
     information = 2 * _information(correlation)
     return information - np.append(information[1:], 0)
+
+
+@mean_terms.misconception(
+    "The two informations are added here. What the prior knows already is not paid again: subtract."
+)
+def informations_added(correlation):
+    information = _information(correlation)
+    return information + np.append(information[1:], 0)
 
 
 @mean_terms.misconception("ρ goes in squared: I = −½ log(1 − ρ²).")
@@ -357,9 +414,12 @@ def test_is_the_information_of_the_table_if_the_classifier_knows_it(known_of_fac
 
 
 @known_of_factor.check(points=1)
-def test_is_zero_for_a_guess_and_negative_for_a_bad_one(known_of_factor):
-    """Shares ¾ and ¼. Saying so at every z gains nothing; saying the opposite loses ½ log 3 nats."""
+def test_is_zero_for_the_shares_and_negative_for_anything_else_said_at_every_z(known_of_factor):
+    """Shares ¾ and ¼. Another guess, the same at every z, loses its KL from the shares: here by SciPy."""
     label = np.array([0, 0, 0, 1])
+    guess = np.array([0.4, 0.6])
+    loss = entropy([0.75, 0.25], guess)
+    assert_close(known_of_factor(np.tile(guess, (4, 1)), label), -loss, what="for 0.4 and 0.6 at every z")
     assert_close(known_of_factor(np.tile([0.75, 0.25], (4, 1)), label), 0.0, what="for the shares themselves")
     assert_close(
         known_of_factor(np.tile([0.25, 0.75], (4, 1)), label), -0.5 * np.log(3), what="for the shares exchanged"
@@ -415,6 +475,21 @@ def believes_itself(probability, label):
     return _entropy(label) + np.mean(np.sum(p * np.log(p), axis=1))
 
 
+@known_of_factor.misconception(
+    "H is the entropy of what the classifier says on average. Take the shares of the true labels."
+)
+def entropy_of_the_mean_prediction(probability, label):
+    mean = np.mean(np.asarray(probability, np.float64), axis=0)
+    return -np.sum(mean * np.log(mean)) + np.mean(_log_own(probability, label))
+
+
+@known_of_factor.misconception(
+    "You made a negative bound zero. An information is never negative; a bound from a bad classifier may be."
+)
+def bound_clipped_at_zero(probability, label):
+    return max(0.0, _entropy(label) + np.mean(_log_own(probability, label)))
+
+
 @known_of_factor.misconception("The cross-entropy is taken away, not added: knowing z leaves less to know.")
 def cross_entropy_added(probability, label):
     return _entropy(label) - np.mean(_log_own(probability, label))
@@ -445,13 +520,15 @@ def test_climbs_from_0_to_1_at_level_1(schedule_beta):
 
 @schedule_beta.check(points=1)
 def test_starts_later_with_every_level(schedule_beta):
-    """By hand: level 3 waits six epochs, then climbs as fast as level 1."""
-    values = [schedule_beta(epoch, 3, 4, 3) for epoch in (0, 5, 6, 7, 9, 10, 20)]
-    assert_close(values, [0, 0, 0, 0.25, 0.75, 1, 1], what="β of level 3 at epochs 0, 5, 6, 7, 9, 10, 20:")
+    """By hand: level 3 waits four epochs, then climbs as fast as level 1, in eight."""
+    values = [schedule_beta(epoch, 3, 8, 2) for epoch in (0, 3, 4, 6, 8, 10, 12, 20)]
+    assert_close(
+        values, [0, 0, 0, 0.25, 0.5, 0.75, 1, 1], what="β of level 3 at epochs 0, 3, 4, 6, 8, 10, 12, 20:"
+    )
 
 
 @schedule_beta.misconception(
-    "β goes on growing after the warm-up. It ends at 1: only there is the loss the ELBO's."
+    "β goes on growing after the warm-up. It ends at 1: only there is the loss the negative ELBO."
 )
 def grows_for_ever(epoch, level, warm_up, delay):
     return max(0.0, (epoch - delay * (level - 1)) / warm_up)
@@ -470,6 +547,21 @@ def levels_from_zero(epoch, level, warm_up, delay):
 @schedule_beta.misconception("The delay moves the start of the ramp. You made the ramp longer.")
 def longer_ramp(epoch, level, warm_up, delay):
     return min(1.0, epoch / (warm_up + delay * (level - 1)))
+
+
+@schedule_beta.misconception(
+    "The delay is in epochs: take it off the epoch before you divide by warm_up. Yours is counted in warm-ups."
+)
+def delay_outside_the_fraction(epoch, level, warm_up, delay):
+    return min(1.0, max(0.0, epoch / warm_up - delay * (level - 1)))
+
+
+@schedule_beta.misconception(
+    "Your levels all arrive at epoch warm_up. Each climbs for warm_up epochs, counted from its own start."
+)
+def all_arrive_together(epoch, level, warm_up, delay):
+    start = delay * (level - 1)
+    return min(1.0, max(0.0, (epoch - start) / max(warm_up - start, 1e-9)))
 
 
 @schedule_beta.misconception("Every level starts at epoch 0 here: where is the delay?")
@@ -499,10 +591,11 @@ free_bits = Exercise(
     "free_bits",
     stars=2,
     points=3,
-    minutes=10,
+    minutes=5,
     hints=(
-        "A unit that costs less than the floor costs the floor. The floor holds for its mean over the batch.",
-        "Σ_j max(λ, mean_b kl_bj): first the mean over the batch, then the floor, then the sum over units.",
+        "One image may cost a unit nothing, and another much. Which of the two means, before or after the floor, "
+        "lets it?",
+        "Σ_j max(λ, mean_b kl_bj), with b for the examples and j for the units.",
         "Three calls, from the inside out: a mean over axis 0, a maximum, a sum. Which `ops` do they need?",
     ),
 )
@@ -668,10 +761,29 @@ def _pixels(log_x):
     return ops.sum(log_x, axis=tuple(range(1, log_x.ndim)))
 
 
-@mended_loss.misconception("The pixels are still averaged: that hides a β as large as the number of pixels.")
+@mended_loss.misconception(
+    "The pixels are still averaged, as Keras's cross-entropy does: a hidden β as large as the number of pixels."
+)
 def pixels_averaged(x, logits, z, q_mean, q_log_var, p_mean, p_log_var):
     log_x, terms = _parts(x, logits, z, q_mean, q_log_var, p_mean, p_log_var)
     return ops.mean(ops.sum(terms, axis=(1, 2)) - ops.mean(log_x, axis=(1, 2, 3)))
+
+
+@mended_loss.misconception(
+    "Keras's cross-entropy has averaged over the last axis, here the pixels of a row. Sum over all of them."
+)
+def rows_averaged(x, logits, z, q_mean, q_log_var, p_mean, p_log_var):
+    log_x, terms = _parts(x, logits, z, q_mean, q_log_var, p_mean, p_log_var)
+    return ops.mean(ops.sum(terms, axis=(1, 2)) - ops.sum(ops.mean(log_x, axis=(2, 3)), axis=1))
+
+
+@mended_loss.misconception(
+    "You gave logits to something that takes probabilities. Keras's cross-entropy needs from_logits=True."
+)
+def logits_taken_for_probabilities(x, logits, z, q_mean, q_log_var, p_mean, p_log_var):
+    _, terms = _parts(x, logits, z, q_mean, q_log_var, p_mean, p_log_var)
+    log_x = -keras.losses.binary_crossentropy(x, logits)
+    return ops.mean(ops.sum(terms, axis=(1, 2)) - _pixels(log_x))
 
 
 @mended_loss.misconception("One KL for all levels: only one level is paid for. Each has its own term.")
