@@ -520,14 +520,14 @@ plots.information_by_level(
 # %% [markdown]
 # ## 6 · How deep?
 #
-# If one level above helps, do three? We train 1, 2 and 4 levels for equally many steps, fewer than above, from two
+# If one level above helps, do two, or three? We train 1 to 4 levels for equally many steps, fewer than above, from two
 # seeds each. We compare the ELBO and the tighter bound $L_{50}$ of lesson 02 on test images. (The next cell trains
-# six models and takes more than a minute. A line comes with each of them.)
+# eight models and takes more than a minute. A line comes with each of them.)
 #
 # **Predict, then run.** Which depth will have the best bound? How many nats will the fourth level carry?
 
 # %%
-depths = {1: (16,), 2: (16, 8), 4: (16, 8, 4, 4)}
+depths = {1: (16,), 2: (16, 8), 3: (16, 8, 4), 4: (16, 8, 4, 4)}
 deep = {}
 print("levels  parameters  seed  test ELBO     L_50    terms of z1, z2, ...")
 for depth, latents in depths.items():
@@ -551,7 +551,7 @@ print(
 # to section 3. There the posterior was exact, and upper levels only shared out I(x; z1). A learned model also pays
 # the mismatch of its prior, and that is what an upper level reduces. (It adds weights too, but few.)
 #
-# The fourth level hardly speaks: its term is near zero in both seeds. Four levels do not gain on two. Whether they
+# The fourth level hardly speaks: its term is near zero in both seeds. Three and four levels do not gain on two. Whether they
 # lose by it, two seeds cannot say: section 8 trains five levels from two seeds, and in the run behind this page
 # those two lie further apart than two levels and four do here.
 #

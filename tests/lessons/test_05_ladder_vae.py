@@ -132,6 +132,18 @@ def not_divided(mean, variance, other_mean, other_variance):
     return mean / variance + other_mean / other_variance, 1 / (1 / variance + 1 / other_variance)
 
 
+@two_witnesses.misconception("You squared the variances. They are variances already: the precision is 1/v.")
+def variances_taken_for_scales(mean, variance, other_mean, other_variance):
+    weight, other = variance**-2, other_variance**-2
+    return (weight * mean + other * other_mean) / (weight + other), 1 / (weight + other)
+
+
+@two_witnesses.misconception("Your second array is the scale. The variance is asked: do not take the root.")
+def scale_returned(mean, variance, other_mean, other_variance):
+    total = 1 / variance + 1 / other_variance
+    return (mean / variance + other_mean / other_variance) / total, total**-0.5
+
+
 # 5.2 ----------------------------------------------------------------------------------------------------
 
 merge = Exercise(
@@ -144,8 +156,8 @@ merge = Exercise(
         "Never compute a precision. Its logarithm is −log_var, and what you return is a logarithm too.",
         "log τ_q = log(e^a + e^b) with a = −log_var and b = −prior_log_var; its share is e^a / (e^a + e^b), "
         "a function of a − b alone.",
-        "`ops.logaddexp` gives log τ_q, and minus that is the log-variance. The share is `ops.sigmoid` of a "
-        "difference. Start at the prior's mean and go that share of the way to the estimate's.",
+        "Two functions of `ops` do the work; nothing else touches a logarithm. Try your signs on an estimate "
+        "that knows nothing (a huge log_var): the prior must come out.",
     ),
 )
 
@@ -283,9 +295,11 @@ def _step(z_above, weight, bias, prior_log_var, estimate_mean, estimate_log_var,
 @top_down_step.misconception(
     "You drew z from x's estimate alone. The posterior is the estimate merged with the prior."
 )
-def not_merged(*inputs):
-    prior, estimate, _, _ = _step(*inputs)
-    z = estimate[0] + ops.exp(0.5 * estimate[1]) * inputs[-1]
+def not_merged(z_above, weight, bias, prior_log_var, estimate_mean, estimate_log_var, noise):
+    prior, estimate, _, _ = _step(
+        z_above, weight, bias, prior_log_var, estimate_mean, estimate_log_var, noise
+    )  # the first misconception lends the verdict the arguments' names
+    z = estimate[0] + ops.exp(0.5 * estimate[1]) * noise
     return z, ops.sum(_kl(*estimate, *prior), axis=-1)
 
 
@@ -451,6 +465,12 @@ def mean_over_units(x, logits, q_1, p_1, q_2):
     return _together(log_p, kl_1 / kl_1.shape[-1], kl_2 / kl_2.shape[-1])
 
 
+@ladder_elbo.misconception("You averaged over the batch. Every image has an ELBO and divergences of its own.")
+def mean_over_the_batch(x, logits, q_1, p_1, q_2):
+    bound, kl = _together(*_parts(x, logits, q_1, p_1, q_2))
+    return ops.mean(bound), ops.mean(kl, axis=0)
+
+
 # 5.5 ----------------------------------------------------------------------------------------------------
 
 active_units = Exercise(
@@ -519,6 +539,22 @@ def largest_over_the_data(q_mean, q_log_var, p_mean, p_log_var, threshold):
     return _counted(ops.max(_kl(q_mean, q_log_var, p_mean, p_log_var), axis=0), threshold)
 
 
+@active_units.misconception(
+    "The KL is right, but you count units whose mean moves. Below the top it moves with the prior: count by KL."
+)
+def right_kl_counted_by_variance(q_mean, q_log_var, p_mean, p_log_var, threshold):
+    kl = ops.mean(_kl(q_mean, q_log_var, p_mean, p_log_var), axis=0)
+    return kl, _counted(ops.var(q_mean, axis=0), threshold)[1]
+
+
+@active_units.misconception(
+    "The KL is right, but you count a unit if any example is above the threshold. Its mean has to be."
+)
+def right_kl_counted_by_any(q_mean, q_log_var, p_mean, p_log_var, threshold):
+    kl = _kl(q_mean, q_log_var, p_mean, p_log_var)
+    return ops.mean(kl, axis=0), _counted(ops.max(kl, axis=0), threshold)[1]
+
+
 @active_units.misconception("You averaged q and p over the data first. What tells images apart is gone then.")
 def averaged_too_early(q_mean, q_log_var, p_mean, p_log_var, threshold):
     parts = (ops.mean(part, axis=0) for part in (q_mean, q_log_var, p_mean, p_log_var))
@@ -545,9 +581,9 @@ posterior_precisions = Exercise(
     minutes=15,
     hints=(
         "Ask for each of the three: what else than x is known, and what noise lies between this level and x?",
-        "Integrate out the level that is not given. z_1 alone: N(0, a² + t²). x given z_2: variance w² t² + s². "
-        "Then precisions add: the prior's, and slope² over the variance of x.",
-        "Each answer has two summands. The first is one over a prior variance (t², a² + t², 1). The second is a "
+        "Integrate out the level that is not given: put z_1 = a z_2 + t ε into whatever holds z_1, and add the "
+        "variances of what is independent. Then precisions add: the prior's, and slope² over the variance of x.",
+        "Each answer has two summands. The first is one over the variance before x is seen. The second is a "
         "squared slope from that level to x, over the noise that is left in x.",
     ),
 )
@@ -601,6 +637,25 @@ def second_as_the_first(w, s, a, t):
 )
 def noise_between_forgotten(w, s, a, t):
     return _columns(1 / t**2 + w**2 / s**2, 1 / (a**2 + t**2) + w**2 / s**2, 1 + (a * w) ** 2 / s**2)
+
+
+@posterior_precisions.misconception(
+    "In your third answer the noise of z_1 reaches x unscaled. It passes the slope w: its share is w² t²."
+)
+def noise_between_not_scaled(w, s, a, t):
+    return _columns(1 / t**2 + w**2 / s**2, 1 / (a**2 + t**2) + w**2 / s**2, 1 + (a * w) ** 2 / (t**2 + s**2))
+
+
+@posterior_precisions.misconception(
+    "Your second answer takes p(z_1) for N(0, 1). Only the top level has that: z_1 has the variance a² + t²."
+)
+def standard_normal_z_1(w, s, a, t):
+    return _columns(1 / t**2 + w**2 / s**2, 1 + w**2 / s**2, 1 + (a * w) ** 2 / (w**2 * t**2 + s**2))
+
+
+@posterior_precisions.misconception("Your third answer lacks the prior of z_2, N(0, 1): its precision is added.")
+def prior_of_the_top_forgotten(w, s, a, t):
+    return _columns(1 / t**2 + w**2 / s**2, 1 / (a**2 + t**2) + w**2 / s**2, (a * w) ** 2 / (w**2 * t**2 + s**2))
 
 
 @posterior_precisions.misconception("Those are the variances. A precision is one over them.")
@@ -718,6 +773,11 @@ def only_the_prior_mended(q_mean, q_log_var, estimate_mean, estimate_log_var, p_
 @mended_kl.misconception("You compare x's estimate with the prior. What was drawn from is q, the merge.")
 def estimate_to_prior(q_mean, q_log_var, estimate_mean, estimate_log_var, p_mean, p_log_var):
     return _colleague((estimate_mean, estimate_log_var), (p_mean, p_log_var), half=True, top=True)
+
+
+@mended_kl.misconception("That is KL(p‖q). The draws come from q: put q first.")
+def mended_but_reversed(q_mean, q_log_var, estimate_mean, estimate_log_var, p_mean, p_log_var):
+    return _colleague((p_mean, p_log_var), (q_mean, q_log_var), half=True, top=True)
 
 
 @mended_kl.misconception("The levels are averaged now. An ELBO has the sum of their divergences.")
