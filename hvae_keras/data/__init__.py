@@ -1,18 +1,30 @@
 """Data sets: `load(name)` gives NumPy arrays with their factors, split the same on every machine.
 
-`digits`, `sprites` and `faces` are always there, offline. `mnist` is fetched once through `keras.datasets`,
-or read from the folder that the environment variable HVAE_DATA names. A card for each stands in `datasets/`.
+`digits`, `sprites`, `faces` and `melodies` are always there, offline. `mnist` is fetched once through
+`keras.datasets`, or read from the folder that the environment variable HVAE_DATA names; `jsb_chorales` is read
+from that folder only. `chorales` comes with music21, an extra (`[music]`). A card for each is in `datasets/`.
 """
 
+from hvae_keras.data.chorales import load_chorales
 from hvae_keras.data.dataset import DataError, Dataset, Split
 from hvae_keras.data.digits import load_digits
 from hvae_keras.data.faces import load_faces
+from hvae_keras.data.jsb_chorales import load_jsb_chorales
+from hvae_keras.data.melodies import load_melodies
 from hvae_keras.data.mnist import load_mnist
 from hvae_keras.data.sprites import load_sprites
 
 __all__ = ["DataError", "Dataset", "Split", "load", "names"]
 
-_LOADERS = {"digits": load_digits, "faces": load_faces, "mnist": load_mnist, "sprites": load_sprites}
+_LOADERS = {
+    "chorales": load_chorales,
+    "digits": load_digits,
+    "faces": load_faces,
+    "jsb_chorales": load_jsb_chorales,
+    "melodies": load_melodies,
+    "mnist": load_mnist,
+    "sprites": load_sprites,
+}
 
 
 def names() -> list[str]:
@@ -21,7 +33,7 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Dataset:
-    """Load a data set by name: `digits`, `faces`, `mnist` or `sprites`.
+    """Load a data set by name: one of `names()`.
 
     Raises ValueError for an unknown name, DataError when the files cannot be had or are damaged.
     """

@@ -12,9 +12,10 @@ class DataError(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images and, for each image, the class index of every known factor.
+    """Examples and, for each example, the class index of every known factor.
 
-    x: float32 `[n, height, width, channels]` in [0, 1].
+    x: images, float32 `[n, height, width, channels]` in [0, 1]; or sequences, `[n, steps, ...]`: int32
+    tokens (see `hvae_keras.music`) or float32 zeros and ones, -1 where a sequence has no step.
     factors: name -> int64 `[n]`, indices 0..k-1 into `Dataset.factor_values[name]`.
     """
 
@@ -22,21 +23,21 @@ class Split:
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse factors whose length is not the number of images."""
+        """Refuse factors whose length is not the number of examples."""
         for name, index in self.factors.items():
             if np.shape(index) != (len(self.x),):
                 raise ValueError(f"factors[{name!r}] has shape {np.shape(index)}, expected ({len(self.x)},)")
 
     def __len__(self) -> int:
-        """Return the number of images."""
+        """Return the number of examples."""
         return len(self.x)
 
     def __repr__(self) -> str:
-        """Say how many images of which shape, and the factors that are known."""
+        """Say how many examples of which shape, and the factors that are known."""
         return f"Split(x {self.x.dtype} {self.x.shape}, factors: {', '.join(self.factors) or 'none'})"
 
     def where(self, keep: np.ndarray) -> "Split":
-        """Return the images that a boolean mask `[n]` or an array of indices selects, with their factors."""
+        """Return the examples that a boolean mask `[n]` or an array of indices selects, with their factors."""
         return Split(self.x[keep], {name: index[keep] for name, index in self.factors.items()})
 
 
@@ -82,7 +83,15 @@ class Dataset:
 
         The draw is fixed by `seed`: "static" binarization, after Salakhutdinov and Murray (2008), On the
         quantitative analysis of deep belief networks. Pixels are 0.0 or 1.0, float32; factors are kept.
+
+        Raises ValueError for data that has no grey levels: tokens, and anything with padding.
         """
+        for x in (self.train.x, self.validation.x, self.test.x):
+            if not (np.issubdtype(x.dtype, np.floating) and x.min() >= 0 and x.max() <= 1):
+                raise ValueError(
+                    f"binarized draws pixels from grey levels, floats between 0 and 1; the x of {self.name!r} is "
+                    f"{x.dtype} from {x.min():g} to {x.max():g}."
+                )
         # RandomState, not default_rng: NumPy promises that its stream never changes.
         rng = np.random.RandomState(seed)
 

@@ -37,9 +37,11 @@ def everything(dataset, factor=None):
 
 
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(ValueError, match="'mnits'.*digits, faces, mnist, sprites"):
+    with pytest.raises(
+        ValueError, match="'mnits'.*chorales, digits, faces, jsb_chorales, melodies, mnist, sprites"
+    ):
         load("mnits")
-    assert names() == ["digits", "faces", "mnist", "sprites"]
+    assert names() == ["chorales", "digits", "faces", "jsb_chorales", "melodies", "mnist", "sprites"]
 
 
 def test_loading_digits_does_not_import_tensorflow():
