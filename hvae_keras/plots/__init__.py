@@ -15,6 +15,7 @@ from hvae_keras.plots.levels import (
     traversals,
     unit_kl,
 )
+from hvae_keras.plots.music import form_scores, gradient_norms, phrase_similarity, piano_roll, self_similarity
 from hvae_keras.plots.rate_distortion import rate_distortion
 from hvae_keras.plots.style import show
 
@@ -24,17 +25,22 @@ __all__ = [
     "dots",
     "error_by_size",
     "estimator_histograms",
+    "form_scores",
+    "gradient_norms",
     "heatmap",
     "image_grid",
     "information_by_level",
     "latent_map",
     "latent_plane",
     "level_kl",
+    "phrase_similarity",
+    "piano_roll",
     "principal_angles",
     "rate_distortion",
     "reconstructions_by_level",
     "roc",
     "score_histogram",
+    "self_similarity",
     "show",
     "training_curves",
     "traversals",

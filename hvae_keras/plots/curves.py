@@ -22,19 +22,21 @@ def training_curves(
 
     histories: name of a run -> `history.history` of Keras, with keys `metric` and `val_` + `metric`.
     """
-    made, (axes,) = figure(height=3.4)
+    made, (axes,) = figure(width=8.0, height=3.4)
     ends = []
     for color, (name, history) in zip(COLORS, histories.items(), strict=False):
         train, validation = history[metric], history[f"val_{metric}"]
         epochs = np.arange(1, len(train) + 1)
-        axes.plot(epochs, train, "-", color=color, label=f"{name}, train")
-        axes.plot(epochs, validation, "--", color=color, label=f"{name}, validation")
+        axes.plot(epochs, train, "-", color=color, label=name)
+        axes.plot(epochs, validation, "--", color=color)
         ends.append(f"{name}: train {train[-1]:.3g}, validation {validation[-1]:.3g}")
+    axes.plot([], [], "-", color="#777777", label="train")
+    axes.plot([], [], "--", color="#777777", label="validation")
     axes.set(xlabel="epoch", ylabel=ylabel)
     if log:
         axes.set_yscale("log")
         plain_log_ticks(axes.yaxis)
-    axes.legend(ncols=2 if len(histories) > 2 else 1)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return show(made, caption, alt or f"{ylabel} against epoch. At the end, {'; '.join(ends)}.")
 
 

@@ -11,10 +11,12 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from test_plots_levels import FIGURES as BY_LEVEL
+from test_plots_music import FIGURES as OF_MUSIC
 
 from hvae_keras import plots
 from hvae_keras.plots.images import tile_extent, tiled
 from hvae_keras.plots.latent import CLASS_COLORS
+from hvae_keras.plots.music import NOTE_COLORS
 from hvae_keras.plots.style import COLORS, styled
 
 CAPTION = "What to see."
@@ -59,7 +61,7 @@ FIGURES = {
     ),
 }
 
-EVERY = {**FIGURES, **BY_LEVEL}
+EVERY = {**FIGURES, **BY_LEVEL, **OF_MUSIC}
 
 
 @pytest.fixture
@@ -187,6 +189,17 @@ def test_no_draw_is_cut_off():
         assert left < 0 and right > 9 and bottom < -7 and top > 3
 
 
+@pytest.mark.parametrize("runs", [1, 3, 6])
+def test_the_legend_of_training_curves_covers_no_line(runs):
+    names = ["a name of some length", *"bcdef"][:runs]
+    made = plots.training_curves({name: history(i, i + 0.5) for i, name in enumerate(names)}, CAPTION)
+    made.draw_without_rendering()
+    (axes,) = made.axes
+    assert axes.get_legend().get_window_extent().x0 >= axes.get_window_extent().x1
+    assert axes.get_window_extent().width > made.bbox.width / 2
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [*names, "train", "validation"]
+
+
 def test_many_sizes_keep_few_ticks():
     made = plots.error_by_size(range(1, 65), {"a": np.linspace(2, 1, 64)}, CAPTION)
     np.testing.assert_array_equal(made.axes[0].get_xticks(), [1, 2, 4, 8, 16, 32, 64])
@@ -219,7 +232,9 @@ DEFICIENCIES = {
 }
 
 
-@pytest.mark.parametrize("colors", [COLORS, (*CLASS_COLORS, "#000000")], ids=["lines", "classes and draws"])
+@pytest.mark.parametrize(
+    "colors", [COLORS, (*CLASS_COLORS, "#000000"), NOTE_COLORS], ids=["lines", "classes and draws", "notes"]
+)
 @pytest.mark.parametrize("deficiency", DEFICIENCIES.values(), ids=DEFICIENCIES)
 def test_colours_stay_apart_with_colour_blindness(deficiency, colors):
     """CIE 1976 differences of at least 10, where 2.3 is just noticeable."""
