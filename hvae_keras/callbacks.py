@@ -233,3 +233,26 @@ class CapacitySchedule(LevelSchedule):
                 f"penalty=hvae_keras.layers.Capacity(); the penalty of {self.model.name} is {penalty!r}."
             )
         return penalty.capacity
+
+
+class SamplingSchedule(LevelSchedule):
+    """Set the share of its inputs that a sequence model draws itself: `model.sampling_rate`, 0 to 1.
+
+    Scheduled sampling (Bengio et al. 2015): 0 is teacher forcing. A sequence model counts as one level.
+    Arguments, logs and errors as in `LevelSchedule`; a share above 1 is an error, too.
+    """
+
+    name = "sampling_rate"
+
+    def weight(self) -> keras.Variable:
+        """`model.sampling_rate`."""
+        rate = getattr(self.model, "sampling_rate", None)
+        if not isinstance(rate, keras.Variable):
+            raise ValueError(f"SamplingSchedule sets model.sampling_rate; {self.model.name} has no such weight.")
+        return rate
+
+    def _value(self, epoch: int, level: int) -> float:
+        value = super()._value(epoch, level)
+        if value > 1:
+            raise ValueError(f"schedule(epoch={epoch}, level={level}) gives a share, 0 to 1; got {value!r}.")
+        return value

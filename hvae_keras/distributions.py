@@ -85,6 +85,16 @@ def bernoulli(logits: Tensor, event_dims: int | None = None) -> Distribution:
     return tfd.Independent(tfd.Bernoulli(logits=_precise(logits)), event_dims)
 
 
+def categorical(logits: Tensor) -> Distribution:
+    """One of `classes` outcomes, 0 to classes - 1, from logits `[..., classes]`."""
+    return tfd.Categorical(logits=_precise(logits))
+
+
+def draw_discrete(distribution: Distribution, seed: Seed) -> Tensor:
+    """A draw that no gradient passes through, of the distribution's shape; `seed` as `sample` takes it."""
+    return ops.stop_gradient(distribution.sample(seed=stateless_seed(seed)))
+
+
 def sample(distribution: Distribution, seed: Seed, sample_shape: Sequence[int] = ()) -> Tensor:
     """A draw that gradients pass through (the reparameterisation trick; Kingma & Welling 2014, section 2.4).
 

@@ -171,7 +171,7 @@ def _walk(model: VariationalModel, z: Latents, n: int, moved: dict[int, Move], b
         else:
             mean_before, scale_before = _prior(model, level, {i: z[i] for i in z if i > level}, 1)
             held[level] = mean + scale * (z[level] - mean_before) / scale_before
-    return ops.convert_to_numpy(model.likelihood(model.ancestral(n, held)[1]))
+    return model.generate(n, held)
 
 
 def _prior(model: VariationalModel, level: int, above: Latents, n: int) -> tuple[np.ndarray, np.ndarray]:

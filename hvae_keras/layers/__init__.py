@@ -5,10 +5,13 @@ from hvae_keras.layers.likelihood import Bernoulli, Likelihood, Normal
 from hvae_keras.layers.mlp import mlp_decoder, mlp_encoder
 from hvae_keras.layers.networks import ConvolutionalNetworks, DenseNetworks, Networks
 from hvae_keras.layers.penalties import Capacity, FreeBits, Penalty
+from hvae_keras.layers.sequence_likelihood import BernoulliFrames, Categorical, SequenceLikelihood
 
 __all__ = [
     "Bernoulli",
+    "BernoulliFrames",
     "Capacity",
+    "Categorical",
     "ConvolutionalNetworks",
     "DenseNetworks",
     "FreeBits",
@@ -16,6 +19,7 @@ __all__ = [
     "Networks",
     "Normal",
     "Penalty",
+    "SequenceLikelihood",
     "mlp_decoder",
     "mlp_encoder",
     "precision_weighted_merge",

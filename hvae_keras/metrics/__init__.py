@@ -20,6 +20,7 @@ from hvae_keras.metrics.levels import (
     reconstruction_by_level,
     variance_by_unit,
 )
+from hvae_keras.metrics.sequences import gradient_norms, nats_per_step
 
 __all__ = [
     "Information",
@@ -32,12 +33,14 @@ __all__ = [
     "elbo_surgery",
     "gaussian_total_correlation",
     "importance_weighted_bound",
+    "gradient_norms",
     "information_between_levels",
     "information_with_data",
     "information_with_factor",
     "kl_by_level",
     "kl_by_unit",
     "mig",
+    "nats_per_step",
     "reconstruction_by_level",
     "sap",
     "total_correlation",

@@ -49,6 +49,10 @@ def information_with_data(
     of `TopDown` and `Ladder`, at z_1 of `BottomUp` and in a `VAE`, these are the bounds of Poole et al.
     (2019, section 2.2) with a known conditional, and contexts play no part.
 
+    For a level that the model draws part by part (`model.sequential_levels`, such as the phrases of a
+    `HierarchicalRecurrentVAE`) neither holds, because one context's normal is that of its own parts; there all
+    three numbers are NaN.
+
     Args:
         model: Any model of the VAE family.
         x: `[n, *shape]`, independent examples, at least 2.
@@ -67,7 +71,11 @@ def information_with_data(
 
     _check_pool(len(x), contexts)
     found = over_draws(model, x, measure, contexts, seed, batch_size)
-    return [_bracket(*found[at : at + 3]) for at in range(0, len(found), 3)]
+    unknown = Information(np.nan, np.nan, np.nan)
+    return [
+        unknown if at // 3 + 1 in model.sequential_levels else _bracket(*found[at : at + 3])
+        for at in range(0, len(found), 3)
+    ]
 
 
 def information_between_levels(
@@ -88,11 +96,16 @@ def information_between_levels(
         seed: Seed of the draws.
 
     Raises:
-        ValueError: if the levels are not two levels of the model, or there are too few draws or contexts.
+        ValueError: if the levels are not two levels of the model, the lower is drawn part by part
+            (`model.sequential_levels`), or there are too few draws or contexts.
     """
     low, high = sorted((checked_level(model, first, "first"), checked_level(model, second, "second")))
     if low == high:
         raise ValueError(f"first and second are two levels; got {first} twice.")
+    if low in model.sequential_levels:
+        raise ValueError(
+            f"level {low} is drawn part by part, so its density given level {high} is no mixture of normals."
+        )
     _check_pool(n, contexts)
     noise = np.random.default_rng(seed)
     draws = model.ancestral(n, seed=fresh_seed(noise))[0]
@@ -145,7 +158,7 @@ def elbo_surgery(
             the model's or no example.
         FloatingPointError: if a log-density is NaN or infinite.
     """
-    if by_level and model.levels > 1 and isinstance(model.inference, BottomUp):
+    if by_level and model.levels > 1 and isinstance(getattr(model, "inference", None), BottomUp):
         raise ValueError(
             "by_level needs q(z_i|z_{>i}, x), which a BottomUp posterior q(z_1|x) q(z_2|z_1)... does not give: "
             "ask for the sum over levels, by_level=False."

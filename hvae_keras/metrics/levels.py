@@ -166,8 +166,7 @@ def reconstruction_by_level(
         columns = []
         for i in range(model.levels + 1):
             held = {level: z for level, z in inferred.items() if level > i}
-            parameters = model.ancestral(x.shape[0], held, seed=walk)[1]
-            columns.append(model.likelihood.log_prob(parameters, x))
+            columns.append(model.log_likelihood(x, held, walk))
         return [ops.stack(columns, axis=-1)]
 
     return over_draws(model, x, measure, samples, seed, batch_size)[0].mean(axis=0)

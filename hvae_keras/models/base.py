@@ -30,7 +30,8 @@ class BaseModel(keras.Model):
         """The loss of each example and what to report, from what `call(x)` returned.
 
         Returns:
-            The loss `[batch]`; the terms to log by name, each `[batch]`; the terms to watch for NaN.
+            The loss `[batch]`; the terms to log by name, each `[batch]`, or values and their weights; the terms
+            to watch for NaN.
         """
         raise NotImplementedError
 
@@ -53,7 +54,8 @@ class BaseModel(keras.Model):
         _refuse(y=y, sample_weight=sample_weight)
         loss, logged, watched = self.objective(x, y_pred)
         for name, tracker in self.trackers.items():
-            tracker.update_state(logged[name])
+            values = logged[name] if isinstance(logged[name], tuple) else (logged[name],)
+            tracker.update_state(*values)
         total = ops.mean(loss)
         if self.losses:  # Penalties that layers added, such as weight decay in an encoder.
             total = total + ops.sum(ops.stack([ops.sum(penalty) for penalty in self.losses]))
@@ -277,7 +279,7 @@ def build_pair(model: BaseModel, input_shape: tuple, codes: int) -> int:
     """
     input_shape = (None, *input_shape[1:])
     model._data_shape = tuple(input_shape[1:])
-    output = tuple(_built(model.encoder, input_shape).compute_output_shape(input_shape))
+    output = tuple(build_once(model.encoder, input_shape).compute_output_shape(input_shape))
     if len(output) != 2 or output[-1] % codes:
         kind = "one number a latent dimension" if codes == 1 else "mean and log-variance side by side"
         raise ValueError(f"the encoder gives [batch, {codes} * latent], {kind}; its output is {output}.")
@@ -285,13 +287,14 @@ def build_pair(model: BaseModel, input_shape: tuple, codes: int) -> int:
     takes = model.decoder.input_shape[1:] if model.decoder.built else (latent,)
     if takes != (latent,):
         raise ValueError(f"the encoder gives {latent} latent dimensions, the decoder takes {takes}.")
-    x_shape = tuple(_built(model.decoder, (None, latent)).compute_output_shape((None, latent)))
+    x_shape = tuple(build_once(model.decoder, (None, latent)).compute_output_shape((None, latent)))
     if x_shape[1:] != input_shape[1:]:
         raise ValueError(f"the decoder gives examples of shape {x_shape[1:]}; x has {input_shape[1:]}.")
     return latent
 
 
-def _built(part: keras.Model, input_shape: tuple) -> keras.Model:
+def build_once(part: keras.layers.Layer, input_shape: tuple) -> keras.layers.Layer:
+    """The layer, with its variables made if they were not: a loaded part comes with them."""
     if not part.built:
         part.build(input_shape)
     return part

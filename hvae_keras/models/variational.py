@@ -28,6 +28,10 @@ class VariationalModel(BaseModel):
 
     A subclass writes `encode`, `explain` and `ancestral`.
 
+    Attributes:
+        sequential_levels: Levels whose z is drawn part by part, each part given those before. Their `prior` and
+            `posterior` have the right density at the z that was drawn with them, and at no other.
+
     Args:
         likelihood: A layer of `hvae_keras.layers` that says what the decoder's output means.
         levels: L.
@@ -39,6 +43,8 @@ class VariationalModel(BaseModel):
     Raises:
         ValueError: if a part is of another kind, or has another number of levels.
     """
+
+    sequential_levels: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -171,7 +177,7 @@ class VariationalModel(BaseModel):
             seed: As `distributions.sample` takes it.
         """
         levels, parameters = self.explain(_repeated(encoded, samples), seed)
-        parameters = ops.reshape(parameters, (samples, -1, *self.data_shape))
+        parameters = ops.reshape(parameters, (samples, -1, *parameters.shape[1:]))
         kl = sum(level.posterior.log_prob(level.z) - level.prior.log_prob(level.z) for level in levels)
         return self.likelihood.log_prob(parameters, x) - ops.reshape(kl, (samples, -1))
 
@@ -238,11 +244,24 @@ class VariationalModel(BaseModel):
         Raises:
             ValueError: if the model has no such level.
         """
+        return self.generate(len(x), self._inferred(x, from_level, temperature), temperature)
+
+    def _inferred(self, x: Tensor, from_level: int, temperature: float) -> dict[int, Tensor]:
+        """z of the levels from `from_level` up, given x."""
         if from_level not in range(1, self.levels + 1):
             raise ValueError(f"from_level is a level, 1 to {self.levels}; got {from_level!r}.")
         levels = self.infer(ops.cast(x, "float32"), temperature=temperature)
-        inferred = {i: level.z for i, level in enumerate(levels, 1) if i >= from_level}
-        return self.generate(len(x), inferred, temperature)
+        return {i: level.z for i, level in enumerate(levels, 1) if i >= from_level}
+
+    def log_likelihood(self, x: Tensor, latents: dict[int, Tensor], seed: Seed) -> Tensor:
+        """log p(x|z) in nats, `[batch]`, z as in `latents` where it is held and drawn from the priors where not.
+
+        Args:
+            x: `[batch, *shape]`.
+            latents: `{level: z}`, z of shape `[batch, *event]`.
+            seed: As `distributions.sample` takes it.
+        """
+        return self.likelihood.log_prob(self.ancestral(x.shape[0], latents, seed=seed)[1], x)
 
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Reconstructions of x, each from one draw of the posterior; arguments as in Keras."""

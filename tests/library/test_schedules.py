@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from conftest import count_traces, make_autoencoder, make_vae
-from hvae_keras import layers, schedules
+from hvae_keras import layers, models, schedules
 from hvae_keras.backend import BACKEND, keras, ops
-from hvae_keras.callbacks import BetaSchedule, CapacitySchedule
+from hvae_keras.callbacks import BetaSchedule, CapacitySchedule, SamplingSchedule
 
 FIT = {"verbose": 0, "batch_size": 32}
 
@@ -122,6 +122,38 @@ def test_the_capacity_follows_its_schedule_without_a_trace(images):
     assert counts["train"] == 1
 
 
+def make_sequence_model():
+    keras.utils.set_random_seed(0)
+    model = models.RecurrentModel(keras.layers.GRUCell(2), layers.Categorical(3))
+    model.compile(run_eagerly=True)
+    return model
+
+
+@pytest.mark.parametrize("rate", [1.0, 0, np.float32(0.25)])
+def test_a_share_of_own_inputs_is_0_to_1(rate):
+    model = make_sequence_model()
+    history = model.fit(
+        np.zeros((2, 3), int), callbacks=[SamplingSchedule(schedules.constant(rate))], **FIT
+    ).history
+    assert history["sampling_rate"] == [rate] == [array(model.sampling_rate.value)[0]]
+
+
+@pytest.mark.parametrize(
+    ("rate", "message"),
+    [
+        (1.01, r"schedule\(epoch=0, level=1\) gives a share, 0 to 1; got 1.01"),
+        (-0.1, "gives sampling_rate, a finite number of at least 0; got -0.1"),
+        (float("nan"), "gives sampling_rate, .* got nan"),
+        ("0.5", "gives sampling_rate, .* got '0.5'"),
+    ],
+)
+def test_what_is_no_share_is_refused(rate, message):
+    with pytest.raises(ValueError, match=message):
+        make_sequence_model().fit(
+            np.zeros((2, 3), int), callbacks=[SamplingSchedule(lambda epoch, level: rate)], **FIT
+        )
+
+
 @pytest.mark.parametrize("value", ["1.0", None, -0.1, float("nan"), float("inf")])
 def test_a_schedule_gives_finite_numbers_of_at_least_0(value, vae, images):
     with pytest.raises(ValueError, match=r"schedule\(epoch=1, level=1\) gives beta, .* at least 0; got"):
@@ -132,6 +164,7 @@ def test_a_schedule_gives_finite_numbers_of_at_least_0(value, vae, images):
     ("make", "callback", "message"),
     [
         (make_autoencoder, BetaSchedule, "sets model.beta; autoencoder.* has no such weight"),
+        (make_vae, SamplingSchedule, "sets model.sampling_rate; vae.* has no such weight"),
         (make_vae, CapacitySchedule, r"penalty=hvae_keras.layers.Capacity\(\); the penalty of .* is None"),
         (
             lambda: make_vae(penalty=layers.FreeBits(0.1)),
