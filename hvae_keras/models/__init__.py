@@ -8,6 +8,7 @@ from hvae_keras.models.linear_gaussian import LinearGaussian
 from hvae_keras.models.linear_gaussian_chain import LinearGaussianChain
 from hvae_keras.models.recurrent import RecurrentModel
 from hvae_keras.models.recurrent_vae import HierarchicalRecurrentVAE
+from hvae_keras.models.sequence import SequenceModel
 from hvae_keras.models.vae import VAE
 from hvae_keras.models.variational import Draw
 
@@ -25,5 +26,6 @@ __all__ = [
     "LinearGaussian",
     "LinearGaussianChain",
     "RecurrentModel",
+    "SequenceModel",
     "TopDown",
 ]

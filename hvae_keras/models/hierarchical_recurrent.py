@@ -16,7 +16,7 @@ from hvae_keras.models.sequence import SequenceModel, before, places
 
 @keras.saving.register_keras_serializable(package="hvae_keras")
 class HierarchicalRecurrentModel(SequenceModel):
-    """p(x) = ∏_p ∏_t p(x_{p,t} | x_{p,<t}, plan_p), where plan_p is told of the phrases before p.
+    """p(x) = ∏_p ∏_t p(x_{p,t} | x_{p,<t}, plan_p, last step before p), where plan_p knows the phrases before p.
 
     The encoder reads a phrase and leaves a summary of it. The conductor reads the summaries, one a phrase, and
     gives the plan of the next one. The writer starts each phrase from its plan, and reads the plan beside every

@@ -19,12 +19,12 @@ from hvae_keras.models.variational import Draw, VariationalModel
 
 @keras.saving.register_keras_serializable(package="hvae_keras")
 class HierarchicalRecurrentVAE(VariationalModel):
-    """p(z_2) ∏_p p(z_{1,p} | z_2, z_{1,<p}) ∏_t p(x_{p,t} | x_{p,<t}, z_2, z_{1,≤p}).
+    """p(z_2) ∏_p p(z_{1,p} | z_2, z_{1,<p}) ∏_t p(x_{p,t} | x_{p,<t}, last step before p, z_2, z_{1,≤p}).
 
     z_2 belongs to the whole sequence, and z_1 holds one variable for each phrase. A conductor, started by z_2,
-    moves once a phrase: it reads z_2 and the phrase before, and gives the prior of the next. Encoder and writer
-    are those of `HierarchicalRecurrentModel`. MusicVAE (Roberts et al. 2018) has a variable for the whole and none
-    for the phrases; VHRED (Serban et al. 2017) has one for each phrase and none for the whole.
+    moves once a phrase: it reads z_2 and z_1 of the phrase before, no steps, and gives the prior of the next.
+    Encoder and writer are those of `HierarchicalRecurrentModel`. MusicVAE (Roberts et al. 2018) has a variable for
+    the whole and none for the phrases; VHRED (Serban et al. 2017) has one for each phrase and none for the whole.
 
     The posterior goes down like the generator: q(z_2|x) ∏_p q(z_{1,p} | z_2, z_{1,<p}, x).
 
