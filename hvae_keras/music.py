@@ -5,15 +5,15 @@ PADDING marks a place that is no step of the tune: rows of one length can then h
 an int array `[steps]`, many tunes are `[n, steps]`.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hvae_keras.files import written_whole
+
 if TYPE_CHECKING:
-    import mido
     from IPython.display import Audio
 
 HOLD, REST, PADDING = 0, 1, -1
@@ -258,14 +258,5 @@ def save_midi(path: str | Path, tokens: np.ndarray, beats_per_minute: float = 10
         track.append(mido.Message("note_on", note=pitch, velocity=velocity, time=at - now))  # velocity 0 ends it
         now = at
     track.append(mido.MetaMessage("end_of_track", time=len(tokens) * step - now))
-    _write_whole(Path(path), mido.MidiFile(type=0, ticks_per_beat=TICKS, tracks=[track]))
-
-
-def _write_whole(path: Path, file: "mido.MidiFile") -> None:
-    """Save under another name beside `path`, then rename: no reader ever sees half a file."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        file.save(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_whole(path) as partial:
+        mido.MidiFile(type=0, ticks_per_beat=TICKS, tracks=[track]).save(partial)

@@ -4,6 +4,8 @@ import os
 import re
 from pathlib import Path
 
+from hvae_keras.files import written_whole
+
 
 class NoSuchLesson(LookupError):
     """The lesson, exercise or course folder asked for does not exist; the message says what does."""
@@ -72,8 +74,6 @@ def solution_notebook(root: Path, slug: str) -> Path:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever reads half of it: into a neighbour first, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(partial, path)
+    """Write a text file so that nobody ever reads half of it."""
+    with written_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")

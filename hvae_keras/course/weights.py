@@ -4,8 +4,6 @@ Stored as float16, which keeps about three digits and halves the file. Two model
 model to the last bit, because every float16 number is a float32 number.
 """
 
-import contextlib
-import os
 import re
 import struct
 import zipfile
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hvae_keras.course.places import course_root
+from hvae_keras.files import written_whole
 
 # What reading a damaged archive raises, by zipfile, zlib and NumPy.
 DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, KeyError, ValueError, RuntimeError)
@@ -50,15 +49,8 @@ def save_weights(model: Any, path: str | Path) -> Path:
         if not np.isfinite(arrays[name]).all():
             worst = exact.flat[np.argmax(~np.isfinite(arrays[name]))]
             raise ValueError(f"weight {name} holds {worst:g}; float16 holds finite numbers up to 65504")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(partial, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):  # it has become `path`
-            partial.unlink()
+    with written_whole(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
     return path
 
 

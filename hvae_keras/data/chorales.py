@@ -7,7 +7,6 @@ and the arrays are kept in the user's cache folder.
 import importlib.metadata
 import os
 import sys
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 
 from hvae_keras import music
 from hvae_keras.data.dataset import DataError, Dataset, Split
+from hvae_keras.files import written_whole
 
 if TYPE_CHECKING:
     from music21.note import GeneralNote
@@ -231,14 +231,8 @@ def read_cache(path: Path) -> dict[str, np.ndarray] | None:
 
 def write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write the arrays, whole or not at all; if it cannot be done, the next call reads the scores again."""
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            temporary = Path(file.name)
+        with written_whole(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, **arrays)
-        temporary.replace(path)
     except OSError as error:
         print(f"chorales: not kept in {path.parent} ({error}).", file=sys.stderr)
-        if temporary:
-            temporary.unlink(missing_ok=True)

@@ -76,3 +76,12 @@ def count_traces(model):
 
     model.compute_loss = counting
     return counts
+
+
+@pytest.fixture
+def shell():
+    """An IPython shell of its own, as a notebook's kernel has."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    yield InteractiveShell.instance()
+    InteractiveShell.clear_instance()

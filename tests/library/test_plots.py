@@ -11,7 +11,9 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from test_plots_levels import FIGURES as BY_LEVEL
+from test_plots_levels import SAYS as SAYS_BY_LEVEL
 from test_plots_music import FIGURES as OF_MUSIC
+from test_plots_music import SAYS as SAYS_OF_MUSIC
 
 from hvae_keras import plots
 from hvae_keras.plots.images import tile_extent, tiled
@@ -64,15 +66,6 @@ FIGURES = {
 EVERY = {**FIGURES, **BY_LEVEL, **OF_MUSIC}
 
 
-@pytest.fixture
-def shell():
-    """An IPython shell of its own, as a notebook's kernel has."""
-    from IPython.core.interactiveshell import InteractiveShell
-
-    yield InteractiveShell.instance()
-    InteractiveShell.clear_instance()
-
-
 def test_every_public_figure_is_tested():
     assert {*EVERY, "show"} == set(plots.__all__)
 
@@ -121,10 +114,12 @@ def alt_of(draw, shell):
         ("convergence", "a: mean 2 at 1, 2.5 at 10"),
         ("estimator_histograms", "of 2: a 2 ± 1, b 2 ± 0"),
         ("image_grid", "rows: above, below; columns: a, b, c, d"),
+        *SAYS_BY_LEVEL,
+        *SAYS_OF_MUSIC,
     ],
 )
 def test_alternative_text_tells_the_numbers(name, says, shell):
-    assert says in alt_of(FIGURES[name], shell)
+    assert says in alt_of(EVERY[name], shell)
 
 
 def test_alternative_text_can_be_written_by_the_lesson(shell):
