@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from hvae_keras.backend import keras
+from hvae_keras.backend import BACKEND, keras
 
 Shape = tuple[int, ...]
 
@@ -20,7 +20,10 @@ class Networks:
         batch_normalization: Whether each hidden layer is normalised over the batch before its activation
             (Ioffe & Szegedy 2015).
         spectral_normalization: Whether each hidden layer's matrix is divided by its largest singular value
-            (Miyato et al. 2018).
+            (Miyato et al. 2018). On TensorFlow only.
+
+    Raises:
+        ValueError: if there is no level, or spectral normalisation is asked for on JAX.
     """
 
     def __init__(self, blocks: Sequence, activation: str, batch_normalization: bool, spectral_normalization: bool):
@@ -28,6 +31,9 @@ class Networks:
         if not self.levels:
             raise ValueError("a hierarchy has at least one level; the networks were given none.")
         self.activation = activation
+        if spectral_normalization and BACKEND == "jax":
+            # Keras's layer assigns the matrix inside of the step, and its JAX trainer overwrites that.
+            raise ValueError("spectral_normalization leaves the matrices as they are on JAX: train on TensorFlow.")
         self.batch_normalization, self.spectral_normalization = batch_normalization, spectral_normalization
 
     def latent_shape(self, x_shape: Shape, level: int, units: int) -> Shape:
