@@ -1,12 +1,10 @@
-"""Small data and models that several test files use."""
+"""Fixtures that several test files use."""
 
 import numpy as np
 import pytest
+from small_models import SHAPE, make_autoencoder, make_vae
 
-from hvae_keras import layers, models
-from hvae_keras.backend import keras
-
-SHAPE = (4, 4, 1)
+from hvae_keras import models
 
 
 @pytest.fixture
@@ -21,23 +19,6 @@ def images():
     patterns = rng.random((2, *SHAPE)) < 0.5
     flips = rng.random((96, *SHAPE)) < 0.1
     return (patterns[rng.integers(2, size=96)] ^ flips).astype("float32")
-
-
-def make_vae(hidden=(16,), latent=2, shape=SHAPE, seed=0, **arguments):
-    keras.utils.set_random_seed(seed)
-    encoder = layers.mlp_encoder(shape, hidden, 2 * latent)
-    decoder = layers.mlp_decoder(latent, hidden, shape)
-    vae = models.VAE(encoder, decoder, **arguments)
-    vae.compile(keras.optimizers.Adam(1e-2))
-    return vae
-
-
-def make_autoencoder(hidden=(16,), latent=2, shape=SHAPE, seed=0):
-    keras.utils.set_random_seed(seed)
-    encoder = layers.mlp_encoder(shape, hidden, latent)
-    model = models.Autoencoder(encoder, layers.mlp_decoder(latent, hidden, shape))
-    model.compile(keras.optimizers.Adam(1e-2))
-    return model
 
 
 @pytest.fixture
@@ -63,19 +44,6 @@ def slanted():
     """A linear-Gaussian model whose posterior is not diagonal."""
     rng = np.random.default_rng(3)
     return models.LinearGaussian(rng.normal(size=(5, 3)), rng.normal(size=5), 0.7)
-
-
-def count_traces(model):
-    """Count how often the training step and the evaluation step of a model are traced."""
-    counts = {"train": 0, "test": 0}
-    original = model.compute_loss
-
-    def counting(*args, training=True, **kwargs):
-        counts["train" if training else "test"] += 1
-        return original(*args, training=training, **kwargs)
-
-    model.compute_loss = counting
-    return counts
 
 
 @pytest.fixture

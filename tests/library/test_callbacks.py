@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import SHAPE, make_autoencoder, make_vae
 
-from conftest import SHAPE, make_autoencoder, make_vae
 from hvae_keras import layers, models
 from hvae_keras.backend import keras, ops
 from hvae_keras.callbacks import FirstNonFinite, Progress

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from small_models import make_vae
 
-from conftest import make_vae
 from hvae_keras.data.dynamic import DynamicallyBinarized
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from scipy.stats import norm
+from small_models import SHAPE, count_traces
 
-from conftest import SHAPE, count_traces
 from hvae_keras import layers, metrics, models
 from hvae_keras.backend import BACKEND, keras, ops
 

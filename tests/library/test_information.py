@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from scipy.stats import norm
+from small_models import make_vae
 
-from conftest import make_vae
 from hvae_keras import layers, metrics
 from hvae_keras.backend import keras
 from hvae_keras.metrics.information import _bracket

@@ -5,8 +5,8 @@ import sys
 
 import numpy as np
 import pytest
+from small_models import SHAPE, count_traces, make_autoencoder, make_vae
 
-from conftest import SHAPE, count_traces, make_autoencoder, make_vae
 from hvae_keras import layers, models
 from hvae_keras.backend import BACKEND, keras, ops
 from hvae_keras.models import base

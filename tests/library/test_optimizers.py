@@ -5,8 +5,8 @@ import sys
 
 import numpy as np
 import pytest
+from small_models import count_traces, make_vae
 
-from conftest import count_traces, make_vae
 from hvae_keras.backend import BACKEND, keras, ops
 from hvae_keras.optimizers import FlatAdam
 

@@ -17,8 +17,8 @@ from sequences_by_hand import (
     step_log_prob,
     tune_posterior,
 )
+from small_models import count_traces
 
-from conftest import count_traces
 from hvae_keras import latents, layers, metrics, models, schedules
 from hvae_keras.backend import keras, ops
 from hvae_keras.callbacks import BetaSchedule

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from small_models import count_traces, make_autoencoder, make_vae
 
-from conftest import count_traces, make_autoencoder, make_vae
 from hvae_keras import layers, models, schedules
 from hvae_keras.backend import BACKEND, keras, ops
 from hvae_keras.callbacks import BetaSchedule, CapacitySchedule, SamplingSchedule

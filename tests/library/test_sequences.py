@@ -16,8 +16,8 @@ from sequences_by_hand import (
     randomise,
     step_log_prob,
 )
+from small_models import count_traces
 
-from conftest import count_traces
 from hvae_keras import layers, metrics, models, schedules
 from hvae_keras.backend import BACKEND, keras, ops
 from hvae_keras.callbacks import SamplingSchedule
