@@ -146,9 +146,7 @@ class PhraseWriter(keras.layers.Layer):
 
     def start(self, plan: Tensor) -> Any:
         """The cell's state at the start of a phrase, from its plan `[batch, plan]`."""
-        states = [beginning(plan) for beginning in self.beginnings]
-        # Packed like a state, not like `state_size`: a layer's own lists are of a type that JAX tells from a list.
-        return keras.tree.pack_sequence_as(self.cell.get_initial_state(batch_size=1), states)
+        return begun(self.cell, self.beginnings, plan)
 
     def call(self, previous: Tensor, plans: Tensor, training: bool = False) -> Tensor:
         """Parameters of every step: `[batch, steps, size]`.
@@ -170,6 +168,13 @@ class PhraseWriter(keras.layers.Layer):
         place = ops.one_hot(ops.broadcast_to(at, (previous.shape[0],)), self.phrase_length)
         output, state = self.cell(ops.concatenate([previous, place, plan], axis=-1), state)
         return self.head(output), state
+
+
+def begun(cell: keras.layers.Layer, beginnings: list[keras.layers.Layer], told: Tensor) -> Any:
+    """The first state of a cell, each part of it made from `told` by a layer of its own."""
+    states = [beginning(told) for beginning in beginnings]
+    # Packed like a state, not like `state_size`: a layer's own lists are of a type that JAX tells from a list.
+    return keras.tree.pack_sequence_as(cell.get_initial_state(batch_size=1), states)
 
 
 def by_phrase(steps: Tensor, length: int) -> Tensor:

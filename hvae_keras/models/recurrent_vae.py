@@ -10,7 +10,7 @@ from hvae_keras.backend import compiled, keras, ops
 from hvae_keras.distributions import Seed, Tensor, diagonal_normal
 from hvae_keras.layers import Penalty, SequenceLikelihood
 from hvae_keras.models.base import build_once, serialized
-from hvae_keras.models.hierarchical_recurrent import PhraseWriter, check_phrases, checked_length, summarise
+from hvae_keras.models.hierarchical_recurrent import PhraseWriter, begun, check_phrases, checked_length, summarise
 from hvae_keras.models.inference import Level
 from hvae_keras.models.recurrent import checked_cell
 from hvae_keras.models.sequence import before, check_drawing, checked_likelihood, write
@@ -104,10 +104,7 @@ class HierarchicalRecurrentVAE(VariationalModel):
         Returns:
             z_1 `[batch, phrases, units]`, the parameters of its prior, and what the writer is told of each phrase.
         """
-        size = self.conductor.state_size
-        state = keras.tree.pack_sequence_as(
-            size if keras.tree.is_nested(size) else [size], [beginning(z_2) for beginning in self.beginnings]
-        )
+        state = begun(self.conductor, self.beginnings, z_2)
         z, found = ops.zeros((ops.shape(z_2)[0], self.latents[0])), []
         for p in range(self.phrases):
             plan, state = self.conductor(ops.concatenate([z, z_2], axis=-1), state)

@@ -107,6 +107,17 @@ def test_a_low_temperature_and_top_1_leave_the_most_probable():
     np.testing.assert_array_equal(frames, np.tile([1, 0, 1, 1, 0], (100, 1)))
 
 
+@pytest.mark.parametrize("top_k", [1, 2, 3])
+def test_of_equal_tokens_no_more_than_k_are_drawn(top_k):
+    rows = np.tile(np.array([1.0, 3.0, 3.0, 3.0, 3.0], "float32"), (500, 1))
+    assert len(np.unique(array(layers.Categorical(5).draw(rows, 0, top_k=top_k)))) == top_k
+
+
+def test_what_top_k_leaves_out_stays_out_at_any_temperature():
+    rows = np.tile(np.array([-9.0, -7.0, -8.0], "float32"), (500, 1))
+    assert (array(layers.Categorical(3).draw(rows, 0, temperature=1e-9, top_k=1)) == 1).all()
+
+
 @pytest.mark.parametrize("likelihood", [layers.Categorical(5), layers.BernoulliFrames(5)])
 def test_one_seed_is_one_draw(likelihood):
     rows = np.tile(LOGITS, (50, 1))
