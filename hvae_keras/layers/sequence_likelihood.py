@@ -102,13 +102,13 @@ class Categorical(SequenceLikelihood):
         self, parameters: Tensor, seed: Seed, temperature: float | Tensor = 1.0, top_k: int | None = None
     ) -> Tensor:
         """A token, int32 `[...]`, for logits `[..., classes]`."""
-        logits = ops.cast(parameters, "float32")
-        # The largest is 0, at any temperature: what is left out below can never be more probable.
-        logits = (logits - ops.max(logits, axis=-1, keepdims=True)) / temperature
+        logits = ops.cast(parameters, "float32") / temperature
         if top_k is not None and top_k < self.classes:
-            # By their places, not by their value: of equals no more than k are kept.
-            chosen = ops.sum(ops.one_hot(ops.top_k(logits, top_k)[1], self.classes), axis=-2)
-            logits = ops.where(chosen > 0, logits, -1e9)
+            # By their places, not by their value: of equals no more than k are kept. The largest becomes 0, so
+            # that at no temperature is it less than what is left out.
+            largest, places = ops.top_k(logits, top_k)
+            chosen = ops.sum(ops.one_hot(places, self.classes), axis=-2)
+            logits = ops.where(chosen > 0, logits - largest[..., :1], -1e9)
         return ops.cast(distributions.draw_discrete(self.distribution(logits), seed), "int32")
 
     def check(self, low: float, high: float) -> None:
