@@ -17,16 +17,20 @@ class Split:
     x: images, float32 `[n, height, width, channels]` in [0, 1]; or sequences, `[n, steps, ...]`: int32
     tokens (see `hvae_keras.music`) or float32 zeros and ones, -1 where a sequence has no step.
     factors: name -> int64 `[n]`, indices 0..k-1 into `Dataset.factor_values[name]`.
+    sketch: what the upper levels alone look like, `[n, ...]`, for the data sets that have it (`landscapes`).
     """
 
     x: np.ndarray
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    sketch: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Refuse factors whose length is not the number of examples."""
+        """Refuse factors, and a sketch, whose length is not the number of examples."""
         for name, index in self.factors.items():
             if np.shape(index) != (len(self.x),):
                 raise ValueError(f"factors[{name!r}] has shape {np.shape(index)}, expected ({len(self.x)},)")
+        if self.sketch is not None and len(self.sketch) != len(self.x):
+            raise ValueError(f"sketch has {len(self.sketch)} examples, expected {len(self.x)}, as x has")
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -34,11 +38,13 @@ class Split:
 
     def __repr__(self) -> str:
         """Say how many examples of which shape, and the factors that are known."""
-        return f"Split(x {self.x.dtype} {self.x.shape}, factors: {', '.join(self.factors) or 'none'})"
+        sketch = "" if self.sketch is None else f", sketch {self.sketch.dtype} {self.sketch.shape}"
+        return f"Split(x {self.x.dtype} {self.x.shape}{sketch}, factors: {', '.join(self.factors) or 'none'})"
 
     def where(self, keep: np.ndarray) -> "Split":
-        """Return the examples that a boolean mask `[n]` or an array of indices selects, with their factors."""
-        return Split(self.x[keep], {name: index[keep] for name, index in self.factors.items()})
+        """Return the examples that a boolean mask `[n]` or indices select, with their factors and sketches."""
+        sketch = None if self.sketch is None else self.sketch[keep]
+        return Split(self.x[keep], {name: index[keep] for name, index in self.factors.items()}, sketch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +76,13 @@ class Dataset:
         """Show name, splits and factors, one a line."""
         lines = [f"Dataset {self.name!r}"]
         lines += [f"  {part:<11}x {getattr(self, part).x.shape}" for part in ("train", "validation", "test")]
+        width = max([10, *map(len, self.factor_values)]) + 1
         for factor, values in self.factor_values.items():
             shown = [str(value) for value in values]
             if len(shown) > 4:
                 shown = [*shown[:2], "...", shown[-1]]
             level = f"level {self.levels[factor]}, " if self.levels else ""
-            lines.append(f"  {factor:<11}{level}{len(values)} values: {', '.join(shown)}")
+            lines.append(f"  {factor:<{width}}{level}{len(values)} values: {', '.join(shown)}")
         return "\n".join(lines)
 
     def binarized(self, seed: int = 0) -> "Dataset":

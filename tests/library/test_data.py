@@ -38,10 +38,10 @@ def everything(dataset, factor=None):
 
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(
-        ValueError, match="'mnits'.*chorales, digits, faces, jsb_chorales, melodies, mnist, sprites"
+        ValueError, match="'mnits'.*chorales, digits, faces, jsb_chorales, landscapes, melodies, mnist, sprites"
     ):
         load("mnits")
-    assert names() == ["chorales", "digits", "faces", "jsb_chorales", "melodies", "mnist", "sprites"]
+    assert names() == ["chorales", "digits", "faces", "jsb_chorales", "landscapes", "melodies", "mnist", "sprites"]
 
 
 def test_loading_digits_does_not_import_tensorflow():
