@@ -51,7 +51,7 @@ format: $(VENV)/installed-dev
 	@$(BIN)/ruff format .
 
 test: lint
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests
 	HVAE_PROGRESS=$$(mktemp -d) $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 solutions
 
 test-jax: $(VENV)/installed-jax $(VENV)/installed-dev

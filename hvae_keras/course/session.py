@@ -93,7 +93,7 @@ class Session:
             yield
         except KeyboardInterrupt:
             if expired.is_set():
-                raise TimedOut(seconds) from None
+                raise TimedOut(round(seconds, 1)) from None
             raise
         finally:
             timer.cancel()

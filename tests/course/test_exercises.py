@@ -1,6 +1,7 @@
 """Every exercise of every lesson: right answers pass, wrong ones are refused by name, stubs score nothing."""
 
 import ast
+import functools
 
 import pytest
 
@@ -15,6 +16,9 @@ from hvae_keras.course.worker import run_slice
 
 ROOT = course_root()
 SEEDS = range(20)
+
+# Made from its source, a lesson's notebook takes longer than the tests of it, which only read.
+notebook_of = functools.cache(unexecuted)
 
 
 def every_exercise() -> list:
@@ -55,7 +59,7 @@ def test_a_misconception_is_refused_under_every_seed_by_its_own_sentence(exercis
         assert failed.cause == wrong.sentence, f"seed {seed}: {verdict}"
 
 
-@pytest.mark.parametrize("value", [None, "todo", 0.0, object(), ()], ids=str)
+@pytest.mark.parametrize("value", [None, "todo", 0.0, object(), ()], ids=["None", "todo", "0.0", "object", "()"])
 @pytest.mark.parametrize(("slug", "exercise"), every_exercise())
 def test_whatever_comes_back_there_is_a_verdict(slug, exercise, value):
     verdict = judge(exercise, Session({exercise.name: lambda *args, **kwargs: value}))
@@ -65,7 +69,7 @@ def test_whatever_comes_back_there_is_a_verdict(slug, exercise, value):
 
 @pytest.mark.parametrize(("slug", "exercise"), every_exercise())
 def test_the_stub_scores_nothing(slug, exercise):
-    cells = student_notebook_of(unexecuted(ROOT, slug)).cells
+    cells = student_notebook_of(notebook_of(ROOT, slug)).cells
     stubs = Submission(
         source_file(ROOT, slug),
         slug,
@@ -109,7 +113,7 @@ def test_an_answer_needs_nothing_but_imports_and_definitions(slug, exercise):
 def test_a_lesson_never_depends_on_the_readers_answers(slug):
     exercises = exercises_in(load_checks(checks_file(ROOT, slug)))
     names = {exercise.name for exercise in exercises}
-    for number, cell in enumerate(unexecuted(ROOT, slug).cells, 1):
+    for number, cell in enumerate(notebook_of(ROOT, slug).cells, 1):
         if cell.cell_type == "code" and "check" not in cell.metadata and "exercise" not in cell.metadata:
             one = Submission(source_file(ROOT, slug), slug, [parse_cell(number, cell.source)])
             for statement in one.statements:
