@@ -3,6 +3,7 @@
 Captions are written by the lesson. Alternative texts are written here, from the numbers drawn, unless given.
 """
 
+from hvae_keras.plots.adversarial import game, gradient_by_score, modes, players, rule_bars
 from hvae_keras.plots.curves import dots, error_by_size, roc, score_histogram, training_curves
 from hvae_keras.plots.estimates import bound_and_gap, convergence, estimator_histograms
 from hvae_keras.plots.images import image_grid, latent_plane
@@ -26,6 +27,8 @@ __all__ = [
     "error_by_size",
     "estimator_histograms",
     "form_scores",
+    "game",
+    "gradient_by_score",
     "gradient_norms",
     "heatmap",
     "image_grid",
@@ -33,12 +36,15 @@ __all__ = [
     "latent_map",
     "latent_plane",
     "level_kl",
+    "modes",
     "phrase_similarity",
     "piano_roll",
+    "players",
     "principal_angles",
     "rate_distortion",
     "reconstructions_by_level",
     "roc",
+    "rule_bars",
     "score_histogram",
     "self_similarity",
     "show",

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from test_plots_adversarial import FIGURES as OF_GAMES
+from test_plots_adversarial import SAYS as SAYS_OF_GAMES
 from test_plots_levels import FIGURES as BY_LEVEL
 from test_plots_levels import SAYS as SAYS_BY_LEVEL
 from test_plots_music import FIGURES as OF_MUSIC
@@ -63,7 +65,7 @@ FIGURES = {
     ),
 }
 
-EVERY = {**FIGURES, **BY_LEVEL, **OF_MUSIC}
+EVERY = {**FIGURES, **BY_LEVEL, **OF_MUSIC, **OF_GAMES}
 
 
 def test_every_public_figure_is_tested():
@@ -116,6 +118,7 @@ def alt_of(draw, shell):
         ("image_grid", "rows: above, below; columns: a, b, c, d"),
         *SAYS_BY_LEVEL,
         *SAYS_OF_MUSIC,
+        *SAYS_OF_GAMES,
     ],
 )
 def test_alternative_text_tells_the_numbers(name, says, shell):
