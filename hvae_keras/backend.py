@@ -83,3 +83,18 @@ def compiled(function: Callable, xla: bool) -> Callable:
     # A partial has no code object, by which TensorFlow would count the traces of all models together and
     # warn of too many.
     return tf.function(functools.partial(function), jit_compile=xla, autograph=False)
+
+
+def gradient(function: Callable, at: object) -> object:
+    """Gradient of a scalar function of one tensor, at that tensor; it can be differentiated again."""
+    if BACKEND == "jax":
+        import jax
+
+        return jax.grad(function)(ops.convert_to_tensor(at))
+    import tensorflow as tf
+
+    at = tf.convert_to_tensor(at)
+    with tf.GradientTape() as tape:
+        tape.watch(at)
+        value = function(at)
+    return tape.gradient(value, at)

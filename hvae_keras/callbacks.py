@@ -148,6 +148,54 @@ def _explain(bad: list[str], terms: Sequence[str]) -> str:
     return message
 
 
+class StopOnCollapse(keras.callbacks.Callback):
+    """Stop with RuntimeError when a generator repeats itself, or a player's loss grows without bounds.
+
+    Adversarial models add it to `fit` themselves, and look at the end of every epoch. Pass one with other limits
+    to change them.
+
+    Args:
+        least: `diversity`, the distance between generated examples as a share of that between real ones, below
+            which a generator repeats itself; 0 lets everything pass.
+        patience: Epochs in a row before it is believed: every generator begins with examples that are all alike.
+        largest_loss: Absolute value of a player's loss in an epoch at which training has diverged.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    def __init__(self, least: float = 0.05, patience: int = 5, largest_loss: float = 1e4):
+        super().__init__()
+        limits = {"least": (least, 0), "patience": (patience, 1), "largest_loss": (largest_loss, 1)}
+        for name, (value, low) in limits.items():
+            if value < low:
+                raise ValueError(f"{name} is at least {low}; got {value!r}.")
+        self.least, self.patience, self.largest_loss = least, patience, largest_loss
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Nothing seen so far."""
+        self._alike: dict[str, int] = {}
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Look at every level."""
+        for name, value in (logs or {}).items():
+            term, _, level = name.rpartition("_") if name[-1].isdigit() else (name, "", "")
+            where = f"Training stopped after epoch {epoch + 1}: {f'level {level}' if level else 'the model'}"
+            if term in ("discriminator_loss", "generator_loss") and abs(value) > self.largest_loss:
+                raise RuntimeError(
+                    f"{where} has diverged, its {term.replace('_', ' ')} is {value:.3g}. "
+                    "Try lower learning rates, spectral normalisation or r1."
+                )
+            if term == "diversity":
+                self._alike[name] = self._alike.get(name, 0) + 1 if value < self.least else 0
+                if self._alike[name] >= self.patience:
+                    raise RuntimeError(
+                        f"{where} has collapsed, the generator repeats itself. For {self.patience} epochs its "
+                        f"examples were {value:.2g} of the distance apart that real ones are. "
+                        "Try a lower learning rate for the generator, r1, spectral normalisation or another loss."
+                    )
+
+
 class LevelSchedule(keras.callbacks.Callback):
     """Set a weight `[L]` of the model at the start of every epoch, without a new trace of its step.
 

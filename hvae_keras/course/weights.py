@@ -25,7 +25,7 @@ def save_weights(model: Any, path: str | Path) -> Path:
 
     That is every trainable weight, and what layers keep beside them in floating point (moving means of batch
     normalisation). The state of a run is left out: seeds, beta and other settings of the model itself, metrics,
-    the optimizer.
+    the optimizer. Of an adversarial model, the averaged generators are written and the players are not.
 
     Args:
         model: A Keras model that is built.
@@ -82,12 +82,14 @@ def learned(model: Any) -> dict[str, Any]:
     """
     if not getattr(model, "built", False):
         raise ValueError("the model has no weights yet: call build((None, *shape)) or fit first")
-    of_layers = {id(weight) for layer in model.layers for weight in layer.weights}
+    # A game is saved without its players: what it draws with is all that a reader needs, and a fifth of the size.
+    draws_with = getattr(model, "draws_with", None)
+    of_layers = {id(weight) for layer in draws_with or model.layers for weight in layer.weights}
     saved = [
         weight
         for weight in model.weights  # which holds no seeds and no metrics
         # What the model itself holds and does not train is a setting, such as beta.
-        if (id(weight) in of_layers or weight.trainable) and "float" in str(weight.dtype)
+        if (id(weight) in of_layers or (weight.trainable and not draws_with)) and "float" in str(weight.dtype)
     ]
     if not saved:
         raise ValueError("the model has no weights to save or load")

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from hvae_keras.backend import BACKEND, keras
+from hvae_keras.backend import keras
+from hvae_keras.layers.spectral import SpectralNormalization
 
 Shape = tuple[int, ...]
 
@@ -20,10 +21,10 @@ class Networks:
         batch_normalization: Whether each hidden layer is normalised over the batch before its activation
             (Ioffe & Szegedy 2015).
         spectral_normalization: Whether each hidden layer's matrix is divided by its largest singular value
-            (Miyato et al. 2018). On TensorFlow only.
+            (Miyato et al. 2018).
 
     Raises:
-        ValueError: if there is no level, or spectral normalisation is asked for on JAX.
+        ValueError: if there is no level.
     """
 
     def __init__(self, blocks: Sequence, activation: str, batch_normalization: bool, spectral_normalization: bool):
@@ -31,9 +32,6 @@ class Networks:
         if not self.levels:
             raise ValueError("a hierarchy has at least one level; the networks were given none.")
         self.activation = activation
-        if spectral_normalization and BACKEND == "jax":
-            # Keras's layer assigns the matrix inside of the step, and its JAX trainer overwrites that.
-            raise ValueError("spectral_normalization leaves the matrices as they are on JAX: train on TensorFlow.")
         self.batch_normalization, self.spectral_normalization = batch_normalization, spectral_normalization
 
     def latent_shape(self, x_shape: Shape, level: int, units: int) -> Shape:
@@ -59,7 +57,7 @@ class Networks:
     def _hidden(self, layer: keras.layers.Layer) -> list[keras.layers.Layer]:
         """A linear layer with its normalisations and the activation."""
         if self.spectral_normalization:
-            layer = keras.layers.SpectralNormalization(layer)
+            layer = SpectralNormalization(layer)
         between = [keras.layers.BatchNormalization()] if self.batch_normalization else []
         return [layer, *between, keras.layers.Activation(self.activation)]
 

@@ -3,6 +3,8 @@
 from hvae_keras.metrics.bounds import elbo, importance_weighted_bound
 from hvae_keras.metrics.correlation import gaussian_total_correlation, total_correlation
 from hvae_keras.metrics.disentanglement import dci, mig, sap
+from hvae_keras.metrics.features import FactorFeatures
+from hvae_keras.metrics.fidelity import frechet_distance
 from hvae_keras.metrics.information import (
     Information,
     Surgery,
@@ -23,6 +25,7 @@ from hvae_keras.metrics.levels import (
 from hvae_keras.metrics.sequences import gradient_norms, nats_per_step
 
 __all__ = [
+    "FactorFeatures",
     "Information",
     "Surgery",
     "active_units",
@@ -31,6 +34,7 @@ __all__ = [
     "dci",
     "elbo",
     "elbo_surgery",
+    "frechet_distance",
     "gaussian_total_correlation",
     "importance_weighted_bound",
     "gradient_norms",

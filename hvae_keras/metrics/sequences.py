@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hvae_keras.backend import BACKEND, compiled, keras, ops
+from hvae_keras.backend import compiled, gradient, keras, ops
 from hvae_keras.metrics.draws import at_least_one, checked
 from hvae_keras.models.sequence import SequenceModel
 
@@ -72,21 +72,7 @@ def gradient_norms(cell: keras.layers.Layer, x: np.ndarray, projections: int = 8
         # The output of these cells is the first part of their state, which the last nudge moves, too.
         return ops.sum(v * (output + flat[0]))
 
-    gradients = _gradient(along, np.zeros((steps, n * projections, sum(sizes)), "float32"))
+    at = np.zeros((steps, n * projections, sum(sizes)), "float32")
+    gradients = ops.convert_to_numpy(gradient(along, at))
     squares = (gradients**2).sum(axis=-1).reshape(steps, n, projections).mean(axis=-1)
     return np.sqrt(squares).T
-
-
-def _gradient(function: object, at: np.ndarray) -> np.ndarray:
-    """Gradient of a scalar function of one array."""
-    if BACKEND == "jax":
-        import jax
-
-        return np.asarray(jax.grad(function)(at))
-    import tensorflow as tf
-
-    at = tf.convert_to_tensor(at)
-    with tf.GradientTape() as tape:
-        tape.watch(at)
-        value = function(at)
-    return tape.gradient(value, at).numpy()

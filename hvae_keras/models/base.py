@@ -100,7 +100,23 @@ class BaseModel(keras.Model):
             "run_eagerly": run_eagerly,
             "steps_per_execution": steps_per_execution,
         }
-        self._fresh_optimizer = keras.optimizers.serialize(self.optimizer)
+        self._remember_optimizers()
+
+    def optimized(self) -> list[tuple[keras.optimizers.Optimizer, list[keras.Variable]]]:
+        """Every optimizer, with the variables it moves."""
+        return [(self.optimizer, self.trainable_variables)]
+
+    def _remember_optimizers(self) -> None:
+        """Keep their settings as they are before training, for `reinitialise`."""
+        self._fresh_optimizers = [keras.optimizers.serialize(optimizer) for optimizer, _ in self.optimized()]
+
+    def _build_optimizers(self) -> None:
+        """Make their variables, if they are not made."""
+        scope = self.distribute_strategy.scope() if BACKEND == "tensorflow" else contextlib.nullcontext()
+        with scope:
+            for optimizer, variables in self.optimized():
+                if not optimizer.built:
+                    optimizer.build(variables)
 
     def get_compile_config(self) -> dict:
         """What `compile` was given."""
@@ -112,7 +128,7 @@ class BaseModel(keras.Model):
         """Compile as a saved model was."""
         self.compile(**{**config, "optimizer": keras.optimizers.deserialize(config["optimizer"])})
         if self.built:
-            self.optimizer.build(self.trainable_variables)
+            self._build_optimizers()
 
     def fit(
         self,
@@ -142,20 +158,22 @@ class BaseModel(keras.Model):
                 array with NaN in it.
             FloatingPointError: if a term of the objective becomes NaN or infinite.
         """
-        _refuse(y=y, sample_weight=kwargs.get("sample_weight"), class_weight=kwargs.get("class_weight"))
+        _refuse(sample_weight=kwargs.get("sample_weight"), class_weight=kwargs.get("class_weight"))
         self._assert_compile_called("fit")
-        if isinstance(validation_data, tuple):
-            _refuse(**{f"validation_data[{i}]": part for i, part in enumerate(validation_data) if i})
-            validation_data = validation_data[0]
-        self._prepare(x)
+        self._accept(x, y)
         if validation_data is not None:
-            self._prepare(validation_data, name="validation_data")
+            pair = validation_data if isinstance(validation_data, tuple) else (validation_data,)
+            _refuse(**{f"validation_data[{i}]": part for i, part in enumerate(pair) if i > 1})
+            self._accept(*pair[:2], name="validation_data")
+            # A list alone would be taken for x and y.
+            validation_data = (pair[0], pair[1] if len(pair) > 1 else None)
         # A dataset comes in an order of its own, and Keras warns if it was also asked to shuffle.
         kwargs.setdefault("shuffle", not hasattr(x, "element_spec"))
         if verbose != 0:
             print(f"{self.name}: {self.compilation}")
         return super().fit(
             x,
+            y,
             batch_size=batch_size,
             epochs=epochs,
             verbose=verbose,
@@ -170,11 +188,16 @@ class BaseModel(keras.Model):
         Raises:
             ValueError, FloatingPointError: as `fit`.
         """
-        _refuse(y=y, sample_weight=kwargs.get("sample_weight"))
+        _refuse(sample_weight=kwargs.get("sample_weight"))
         if "_use_cached_eval_dataset" not in kwargs:  # Otherwise `fit` calls, with its own callbacks.
-            self._prepare(x)
+            self._accept(x, y)
             kwargs["callbacks"] = self._guarded(kwargs.get("callbacks"))
-        return super().evaluate(x, **kwargs)
+        return super().evaluate(x, y, **kwargs)
+
+    def _accept(self, x: Any, y: Any = None, name: str = "x") -> None:
+        """Check what is to be learned, and what comes beside it: for most models nothing."""
+        _refuse(**{"y" if name == "x" else f"{name}[1]": y})
+        self._prepare(x, name)
 
     def _guarded(self, callbacks: Any) -> list:
         """The callbacks with the guard against NaN in front, so that it speaks before they do."""
@@ -197,11 +220,8 @@ class BaseModel(keras.Model):
                 bad = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
                 raise ValueError(f"{name} holds NaN or infinite values, first in example {bad.argmax()}.")
             self.check_range(low, high)
-        optimizer = getattr(self, "optimizer", None)
-        if optimizer is not None and not optimizer.built:
-            scope = self.distribute_strategy.scope() if BACKEND == "tensorflow" else contextlib.nullcontext()
-            with scope:
-                optimizer.build(self.trainable_variables)
+        if self.compiled:
+            self._build_optimizers()
 
     def check_range(self, low: float, high: float) -> None:
         """Raise ValueError if the model cannot explain data between `low` and `high`."""
@@ -231,11 +251,13 @@ class BaseModel(keras.Model):
             fresh.build((None, *self.data_shape))
         for variable, new in zip(self.variables, fresh.variables, strict=True):
             variable.assign(new.value)
-        if self.compiled and self.optimizer.built:
-            optimizer = keras.optimizers.deserialize(self._fresh_optimizer)
-            optimizer.build(self.trainable_variables)
-            for variable, new in zip(self.optimizer.variables, optimizer.variables, strict=True):
-                variable.assign(new.value)
+        if self.compiled:
+            for (optimizer, variables), settings in zip(self.optimized(), self._fresh_optimizers, strict=True):
+                if optimizer.built:
+                    new = keras.optimizers.deserialize(settings)
+                    new.build(variables)
+                    for variable, value in zip(optimizer.variables, new.variables, strict=True):
+                        variable.assign(value.value)
 
     # Saving: the parts, and the weights of the model itself beside those of its layers
 
@@ -259,6 +281,24 @@ class BaseModel(keras.Model):
         """Read them back."""
         for name, variable in self._state().items():
             variable.assign(store[name])
+
+
+def held_latents(n: int, latents: dict[int, Tensor] | None, shapes: Sequence[tuple]) -> dict[int, Tensor]:
+    """The z to hold, checked against the shapes of z of the levels from 1 to L.
+
+    Raises:
+        ValueError: if `latents` names a level that is not there, or holds z of another number or shape.
+    """
+    held = {level: ops.cast(z, "float32") for level, z in (latents or {}).items()}
+    for level, z in held.items():
+        if level not in range(1, len(shapes) + 1):
+            raise ValueError(f"latents holds level {level!r}; the levels are 1 to {len(shapes)}.")
+        if z.shape[0] != n:
+            raise ValueError(f"latents[{level}] holds {z.shape[0]} draws; n is {n}.")
+        shape, expected = tuple(z.shape[1:]), tuple(shapes[level - 1])
+        if shape != expected:
+            raise ValueError(f"latents[{level}] holds z of shape {shape}; the level has {expected}.")
+    return held
 
 
 def serialized(**parts: Any) -> dict[str, dict]:

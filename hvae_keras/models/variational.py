@@ -8,7 +8,7 @@ import numpy as np
 from hvae_keras.backend import keras, ops
 from hvae_keras.distributions import Distribution, Seed, Tensor
 from hvae_keras.layers import Likelihood, Penalty
-from hvae_keras.models.base import BaseModel
+from hvae_keras.models.base import BaseModel, held_latents
 from hvae_keras.models.inference import Level
 
 
@@ -222,16 +222,7 @@ class VariationalModel(BaseModel):
 
     def _held(self, n: int, latents: dict[int, Tensor] | None) -> dict[int, Tensor]:
         """The levels to hold, checked."""
-        held = {level: ops.cast(z, "float32") for level, z in (latents or {}).items()}
-        for level, z in held.items():
-            if level not in range(1, self.levels + 1):
-                raise ValueError(f"latents holds level {level!r}; the levels are 1 to {self.levels}.")
-            if z.shape[0] != n:
-                raise ValueError(f"latents[{level}] holds {z.shape[0]} draws; n is {n}.")
-            shape, expected = tuple(z.shape[1:]), tuple(self.latent_shapes[level - 1])
-            if shape != expected:
-                raise ValueError(f"latents[{level}] holds z of shape {shape}; the level has {expected}.")
-        return held
+        return held_latents(n, latents, self.latent_shapes)
 
     def reconstruct(self, x: Tensor, from_level: int = 1, temperature: float = 1.0) -> np.ndarray:
         """Means of p(x|z), levels `from_level` to L inferred from x and those below drawn from their priors.

@@ -238,3 +238,24 @@ def test_importing_it_is_light():
     code = "import sys, hvae_keras.course.weights; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"tensorflow", "keras"} & set(found.stdout.split())
+
+
+def test_of_a_game_only_what_it_draws_with_is_kept(weights):
+    """The file brings the drawn examples back, and no player with it."""
+
+    def game(seed):
+        keras.utils.set_random_seed(seed)
+        gan = models.GAN(layers.mlp_decoder(2, (4,), (3,)), layers.mlp_encoder((3,), (4,), 1))
+        gan.average.update(gan.generator)
+        return gan
+
+    before, after = game(1), game(2)
+    untouched = after.generator.get_weights() + after.discriminator.get_weights()
+    save_weights(before, weights / "game.npz")
+    load_weights(after, "game")
+    z = np.random.default_rng(0).normal(size=(5, 2))
+    np.testing.assert_allclose(after.generate(5, {1: z}), before.generate(5, {1: z}), atol=1e-2)
+    for now, then in zip(
+        after.generator.get_weights() + after.discriminator.get_weights(), untouched, strict=True
+    ):
+        np.testing.assert_array_equal(now, then)

@@ -6,8 +6,8 @@ import tensorflow as tf
 from small_models import SHAPE, make_autoencoder, make_vae
 
 from hvae_keras import layers, models
-from hvae_keras.backend import keras, ops
-from hvae_keras.callbacks import FirstNonFinite, Progress
+from hvae_keras.backend import BACKEND, keras, ops
+from hvae_keras.callbacks import FirstNonFinite, Progress, StopOnCollapse
 
 STEPS = {"batch_size": 8, "shuffle": False, "verbose": 0}
 
@@ -138,3 +138,141 @@ def test_it_is_noticed_before_the_epoch_ends(images):
     with pytest.raises(FloatingPointError, match="at step 2"):
         make_vae().fit(batches(x), callbacks=[count], verbose=0)
     assert len(seen) == 50
+
+
+# The stop at a game that is lost
+
+trains = pytest.mark.skipif(BACKEND != "tensorflow", reason="adversarial models train on TensorFlow")
+
+
+def epochs_until_stopped(stop, history):
+    """Epochs of a history, a list of logs, that pass before the callback stops."""
+    stop.on_train_begin()
+    for epoch, logs in enumerate(history):
+        try:
+            stop.on_epoch_end(epoch, logs)
+        except RuntimeError:
+            return epoch + 1
+    return None
+
+
+def alike(*values, name="diversity"):
+    return [{"discriminator_loss": 1.0, "generator_loss": -1.0, name: value} for value in values]
+
+
+@pytest.mark.parametrize(
+    ("values", "stopped"),
+    [
+        ([0.01] * 9, 3),
+        ([1.0, 0.01, 0.01, 0.01, 0.01], 4),
+        ([0.01, 0.01, 0.3, 0.01, 0.01, 0.3], None),  # never three in a row
+        ([0.1] * 9, None),  # the limit itself is not below it
+        ([0.0999] * 9, 3),
+    ],
+)
+def test_a_generator_that_repeats_itself_is_believed_after_so_many_epochs(values, stopped):
+    assert epochs_until_stopped(StopOnCollapse(least=0.1, patience=3), alike(*values)) == stopped
+
+
+def test_a_new_run_counts_anew():
+    stop = StopOnCollapse(patience=2)
+    assert epochs_until_stopped(stop, alike(0.0)) is None
+    assert epochs_until_stopped(stop, alike(0.0)) is None
+    assert epochs_until_stopped(stop, alike(0.0, 0.0)) == 2
+
+
+def test_the_level_is_named_and_levels_are_counted_apart():
+    stop = StopOnCollapse(patience=2)
+    turns = [{"diversity_1": 0.0, "diversity_2": 1.0}, {"diversity_1": 1.0, "diversity_2": 0.0}]
+    assert epochs_until_stopped(stop, turns * 3) is None
+    stop.on_train_begin()
+    with pytest.raises(RuntimeError, match="after epoch 2: level 2 has collapsed, the generator repeats itself"):
+        for epoch in range(2):
+            stop.on_epoch_end(epoch, {"diversity_1": 0.5, "diversity_2": 0.01})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("discriminator_loss", -101.0, "after epoch 1: the model has diverged, its discriminator loss is -101"),
+        ("generator_loss", 101.0, "the model has diverged, its generator loss is 101"),
+        ("generator_loss_3", 1e9, r"level 3 has diverged, its generator loss is 1e\+09. Try lower"),
+    ],
+)
+def test_a_loss_that_grows_without_bounds_is_named(name, value, message):
+    stop = StopOnCollapse(largest_loss=100)
+    stop.on_train_begin()
+    stop.on_epoch_end(0, {name: np.sign(value) * 99.0})
+    stop.on_epoch_end(0, {"val_" + name: value, "loss": value})
+    with pytest.raises(RuntimeError, match=message):
+        stop.on_epoch_end(0, {name: value})
+
+
+@pytest.mark.parametrize("limits", [{"least": -0.1}, {"patience": 0}, {"largest_loss": 0}])
+def test_limits_out_of_range_are_refused(limits):
+    ((name, value),) = limits.items()
+    with pytest.raises(ValueError, match=f"{name} is at least .; got {value}"):
+        StopOnCollapse(**limits)
+
+
+def make_gan(start="glorot_uniform", rates=(0.0, 0.0), loss="non-saturating"):
+    """A linear generator and discriminator of two numbers; a start of "zeros" makes all examples alike."""
+    keras.utils.set_random_seed(0)
+    pair = [
+        keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, kernel_initializer=start)]),
+        keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]),
+    ]
+    gan = models.GAN(*pair, loss=loss)
+    gan.compile(*(keras.optimizers.SGD(rate) for rate in rates), run_eagerly=True)
+    return gan
+
+
+@pytest.fixture
+def points(rng):
+    return np.float32(rng.normal(size=(32, 2)) + 1)
+
+
+@trains
+def test_training_stops_by_itself_when_the_generator_repeats_itself(points):
+    with pytest.raises(RuntimeError, match="after epoch 5: the model has collapsed.* For 5 epochs .* 0 of the"):
+        make_gan("zeros").fit(points, epochs=9, verbose=0)
+
+
+@trains
+def test_a_healthy_run_is_not_stopped(points):
+    history = make_gan(rates=(0.05, 0.05)).fit(points, epochs=9, verbose=0).history
+    assert len(history["diversity"]) == 9 and min(history["diversity"]) > 0.05
+
+
+@trains
+def test_other_limits_take_the_place_of_the_models_own(points):
+    with pytest.raises(RuntimeError, match="after epoch 2: .* For 2 epochs"):
+        make_gan("zeros").fit(points, epochs=9, callbacks=[StopOnCollapse(patience=2)], verbose=0)
+    history = make_gan("zeros").fit(points, epochs=9, callbacks=StopOnCollapse(least=0), verbose=0).history
+    assert history["diversity"] == [0] * 9
+
+
+@trains
+def test_training_stops_when_a_loss_grows_without_bounds(points):
+    """Nothing holds the slope of this discriminator: each step adds to it."""
+    gan = make_gan(rates=(0.0, 3e3), loss="wasserstein")
+    with pytest.raises(RuntimeError, match="has diverged, its discriminator loss is -"):
+        gan.fit(points, epochs=50, verbose=0)
+
+
+@trains
+def test_a_level_of_a_hierarchy_that_repeats_itself_is_named():
+    """The generator on top makes one sketch; the one below draws from sketches of the data."""
+    keras.utils.set_random_seed(0)
+    z = keras.Input((2,))
+    sketch = keras.layers.Reshape((2, 2, 1))(keras.layers.Dense(4, kernel_initializer="zeros")(z))
+    top = models.GAN(keras.Model(z, sketch), layers.image_discriminator((2, 2, 1), (3,)))
+    below = models.TranslationGAN(
+        layers.image_refiner(2, (2, 2, 1), (4, 4, 1), (2, 3, 3)),
+        layers.image_discriminator((4, 4, 1), (3,), (2, 2, 1)),
+    )
+    model = models.MultiLevelGAN([below, top], generated_share=0)
+    model.compile([[keras.optimizers.SGD(0.0) for _ in range(2)] for _ in range(2)], run_eagerly=True)
+    x = np.random.default_rng(0).random((16, 4, 4, 1)).astype("float32")
+    with pytest.raises(RuntimeError, match="after epoch 3: level 2 has collapsed"):
+        model.fit([x, x[:, ::2, ::2]], epochs=9, callbacks=[StopOnCollapse(patience=3)], verbose=0)
