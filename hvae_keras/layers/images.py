@@ -158,7 +158,7 @@ def _activated(h: object) -> object:
 
 
 def _generated(h: object) -> object:
-    """The activation after each pixel was divided by the root mean square of its channels (Karras et al. 2018)."""
+    """The activation of pixels over the root mean square of their channels (Karras et al. 2018: after it)."""
     return _activated(keras.layers.RMSNormalization()(h))
 
 

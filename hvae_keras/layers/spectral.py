@@ -11,9 +11,9 @@ class SpectralNormalization(keras.layers.Wrapper):
     """A dense or convolutional layer with its kernel W replaced by W / σ(W).
 
     σ(W) is the largest singular value of the kernel as a matrix `[inputs, outputs]`, height × width × channels
-    of a convolution being its inputs. It is followed by power iteration, one step a training step (Miyato et al.
-    2018, algorithm 1): the kernel moves little in a step, so the estimate keeps up. The stored kernel stays what
-    the optimizer made of it, and the gradient passes through σ.
+    of a convolution being its inputs. It is followed by power iteration, one step at each pass in training
+    (Miyato et al. 2018, algorithm 1): the kernel moves little in between, so the estimate keeps up. The stored
+    kernel stays what the optimizer made of it, and the gradient passes through σ.
 
     Args:
         layer: A `Dense` or `Conv2D` layer, or another one whose kernel ends in the axis of its outputs.

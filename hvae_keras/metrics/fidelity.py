@@ -14,8 +14,8 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     the two normals; "FID" where the features are Inception's (Heusel et al. 2017, GANs trained by a two
     time-scale update rule). Covariances are the unbiased ones, divisor n - 1, and may be singular.
 
-    It errs high, and more so the fewer the examples: between two draws from one distribution of unit variances it
-    is about d (d + 1) / 4 · (1/n + 1/m) + d (1/n + 1/m). Compare with two sets of real examples of the same size.
+    It errs high, and more so the fewer the examples: between two draws from one normal of covariance I it is
+    about d (d + 1) / 4 · (1/n + 1/m) + d (1/n + 1/m). Compare with two sets of real examples of the same size.
     Two distributions of equal means and covariances have the distance 0, however different they are.
 
     Args:

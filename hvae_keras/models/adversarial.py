@@ -88,7 +88,7 @@ class AdversarialModel(AdversarialGame):
     """A generator and a discriminator that train each other (Goodfellow et al. 2014).
 
     A step is one move of each: the discriminator's on real and generated examples, then the generator's against
-    the discriminator as it is now. Each move changes its own network only. What `generate` returns is made with
+    the discriminator as it is now. A move trains its own network only. What `generate` returns is made with
     a running mean of the generator's weights. Training needs TensorFlow; a trained model generates on JAX, too.
 
     Args:

@@ -8,6 +8,7 @@ import pytest
 
 from hvae_keras import models
 from hvae_keras.backend import BACKEND, keras, ops
+from hvae_keras.layers import SpectralNormalization
 from hvae_keras.models.adversarial import nearest_distance, ranked_rightly
 
 LOGS = {"discriminator_loss", "generator_loss", "accuracy", "diversity"}
@@ -209,6 +210,35 @@ def test_a_move_changes_its_own_network_only(kind, mover, x):
     for name, old in before.items():
         new = weights(getattr(model, name))
         assert not same(new, old) if name == mover else same(new, old)
+
+
+@trains
+def test_a_move_trains_its_own_network_only_with_momentum_and_spectral_normalisation(x):
+    """Steps of Adam in both players, weights read before and after every update by either optimizer."""
+    inputs, z = keras.Input((3,)), keras.Input((2,))
+    score = SpectralNormalization(keras.layers.Dense(1))(inputs)
+    model = models.GAN(keras.Model(z, keras.layers.Dense(3)(z)), keras.Model(inputs, score))
+    players = {"generator": model.generator, "discriminator": model.discriminator}
+    optimizers = {name: keras.optimizers.Adam(0.1) for name in players}
+    model.compile(*optimizers.values(), run_eagerly=True)
+    moves = []
+
+    def trained():
+        return {name: [array(v).copy() for v in player.trainable_variables] for name, player in players.items()}
+
+    def watched(name, apply):
+        def step(gradients, variables):
+            before = trained()
+            apply(gradients, variables)
+            after = trained()
+            moves.append((name, {player for player in players if not same(before[player], after[player])}))
+
+        return step
+
+    for name, optimizer in optimizers.items():
+        optimizer.apply = watched(name, optimizer.apply)
+    model.fit(x, batch_size=10, verbose=0)
+    assert moves == 4 * [("discriminator", {"discriminator"}), ("generator", {"generator"})]
 
 
 @trains
