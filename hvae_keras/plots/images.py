@@ -16,11 +16,13 @@ def image_grid(
     row_labels: Sequence[object] = (),
     column_labels: Sequence[object] = (),
     alt: str = "",
+    size: float | None = None,
 ) -> Figure | None:
     """Show images in rows.
 
     rows: one array `[n, height, width, channels]` a row (or one array with a leading axis), values clipped to
-    [0, 1], 1 or 3 channels. Rows may differ in length.
+    [0, 1], 1 or 3 channels. Rows may differ in length. size: width of an image in inches; by default 0.6, or less
+    where a row would be wider than a page.
     """
     rows = [np.asarray(row) for row in rows]
     row_labels, column_labels = [str(label) for label in row_labels], [str(label) for label in column_labels]
@@ -29,7 +31,7 @@ def image_grid(
             raise ValueError(f"rows must be arrays [n, height, width, 1 or 3], got one of shape {row.shape}")
     longest = max(len(row) for row in rows)
     height, width = rows[0].shape[1] + 1, rows[0].shape[2] + 1  # one pixel of gap
-    cell = min(0.6, 5.5 / longest)  # inches
+    cell = min(0.6, 5.5 / longest) if size is None else size
     made = Figure(figsize=(cell * longest, cell * len(rows) * height / width), dpi=DPI)
     axes = made.add_axes((0, 0, 1, 1))  # labels stand outside; `show` keeps what stands outside
     axes.imshow(tiled(rows), vmin=0, vmax=1)

@@ -246,3 +246,10 @@ def test_colours_stay_apart_with_colour_blindness(deficiency, colors):
         seen.append([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
     closest = min(np.linalg.norm(np.subtract(a, b)) for a, b in itertools.combinations(seen, 2))
     assert closest > 10
+
+
+def test_images_are_as_large_as_asked_for():
+    """An image and its gap of a pixel: twice the inches, twice the width of the figure."""
+    rows = np.zeros((2, 3, 4, 4, 1))
+    small, large = (plots.image_grid(rows, caption="c", size=size).get_figwidth() for size in (0.5, 1.0))
+    assert large == 2 * small == 3.0
