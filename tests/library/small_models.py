@@ -1,7 +1,9 @@
-"""Small models that several test files make."""
+"""Small models that several test files make, and how they look at weights."""
+
+import numpy as np
 
 from hvae_keras import layers, models
-from hvae_keras.backend import keras
+from hvae_keras.backend import keras, ops
 
 SHAPE = (4, 4, 1)
 
@@ -34,3 +36,15 @@ def count_traces(model):
 
     model.compute_loss = counting
     return counts
+
+
+def array(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def weights(part):
+    return [array(variable).copy() for variable in part.variables]
+
+
+def same(first, second):
+    return all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))

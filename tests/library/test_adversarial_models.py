@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from small_models import array, same, weights
 
 from hvae_keras import models
 from hvae_keras.backend import BACKEND, keras, ops
@@ -14,18 +15,6 @@ from hvae_keras.models.adversarial import nearest_distance, ranked_rightly
 LOGS = {"discriminator_loss", "generator_loss", "accuracy", "diversity"}
 FIT = {"batch_size": 16, "verbose": 0}
 trains = pytest.mark.skipif(BACKEND != "tensorflow", reason="adversarial models train on TensorFlow")
-
-
-def array(tensor):
-    return ops.convert_to_numpy(tensor)
-
-
-def weights(part):
-    return [array(variable).copy() for variable in part.variables]
-
-
-def same(first, second):
-    return all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
 
 
 def network(inputs, outputs, hidden=(8,), activation=None, name=None):

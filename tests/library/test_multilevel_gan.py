@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from small_models import array, same, weights
 
 from hvae_keras import models
 from hvae_keras.backend import BACKEND, keras, ops
@@ -11,18 +12,6 @@ TERMS = ("discriminator_loss", "generator_loss", "accuracy", "diversity")
 FIT = {"batch_size": 8, "shuffle": False, "verbose": 0}
 trains = pytest.mark.skipif(BACKEND != "tensorflow", reason="adversarial models train on TensorFlow")
 two_and_three = pytest.mark.parametrize("levels", [2, 3])
-
-
-def array(tensor):
-    return ops.convert_to_numpy(tensor)
-
-
-def weights(part):
-    return [array(variable).copy() for variable in part.variables]
-
-
-def same(first, second):
-    return all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
 
 
 def shape(level, levels):
