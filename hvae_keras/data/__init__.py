@@ -3,6 +3,7 @@
 `digits`, `sprites`, `faces`, `landscapes` and `melodies` are always there, offline. `mnist` is fetched once
 through `keras.datasets`, or read from the folder that the environment variable HVAE_DATA names; `jsb_chorales` is
 read from that folder only. `chorales` comes with music21, an extra (`[music]`). A card for each is in `datasets/`.
+`rules(name)` gives what every example of `faces`, `landscapes` or `melodies` obeys, to be asked of generated ones.
 """
 
 from hvae_keras.data.chorales import load_chorales
@@ -13,9 +14,10 @@ from hvae_keras.data.jsb_chorales import load_jsb_chorales
 from hvae_keras.data.landscapes import load_landscapes
 from hvae_keras.data.melodies import load_melodies
 from hvae_keras.data.mnist import load_mnist
+from hvae_keras.data.rules import Rule, RuleBook, rules
 from hvae_keras.data.sprites import load_sprites
 
-__all__ = ["DataError", "Dataset", "Split", "load", "names"]
+__all__ = ["DataError", "Dataset", "Rule", "RuleBook", "Split", "load", "names", "rules"]
 
 _LOADERS = {
     "chorales": load_chorales,

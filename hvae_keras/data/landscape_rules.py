@@ -4,7 +4,6 @@ A picture is read first: the time of day, and the kind of thing at each pixel, b
 looks at that. So the rules can be asked of a generated picture, whoever drew it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -20,6 +19,7 @@ from hvae_keras.data.landscapes import (
     light_row,
     rgb,
 )
+from hvae_keras.data.rules import Rule, RuleBook, checked_pictures
 
 CLIP = 0.05  # the most that a pixel can cost: one that no time explains says nothing about the time
 READ_AT_ONCE = 10  # pictures parsed at once: few enough to stay in a processor's cache
@@ -50,11 +50,13 @@ EDGES = (
 class Parsed:
     """Pictures as they were read.
 
+    x: the pictures, float32 `[n, 32, 32, 3]`.
     time: index of the time of day, int64 `[n]`; labels: indices into KINDS, int64 `[n, 32, 32]`.
     horizon: the row that best parts sky from ground, int64 `[n]`.
     cost: how badly each time explains each pixel, `[n, 4, 32, 32]`.
     """
 
+    x: np.ndarray
     time: np.ndarray
     labels: np.ndarray
     horizon: np.ndarray
@@ -69,19 +71,6 @@ class Parsed:
         return (np.arange(SIZE) >= self.horizon[:, None])[..., None]
 
 
-@dataclass(frozen=True)
-class Rule:
-    """Something that every real scene obeys: the level it tells of, and a sentence that states it."""
-
-    level: int
-    holds: Callable[[Parsed], np.ndarray]
-    sentence: str
-
-    def function(self, x: np.ndarray) -> np.ndarray:
-        """Return which of the pictures `[n, 32, 32, 3]` keep the rule, bool `[n]`."""
-        return self.holds(read(x))
-
-
 def parse(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the time of day, `[n]`, and the kind of each pixel, `[n, 32, 32]`, both int64, of `[n, 32, 32, 3]`.
 
@@ -94,21 +83,18 @@ def parse(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def rules_kept(x: np.ndarray) -> dict[str, np.ndarray]:
     """Return, for each of RULES, which of the pictures `[n, 32, 32, 3]` keep it: name -> bool `[n]`."""
-    parsed = read(x)
-    return {name: rule.holds(parsed) for name, rule in RULES.items()}
+    return RULES.kept(x)
 
 
 def read(x: np.ndarray) -> Parsed:
-    """Parse pictures `[n, 32, 32, 3]`; see `parse`. Raises ValueError for another shape."""
-    x = np.asarray(x, "float32")
-    if x.ndim != 4 or x.shape[1:] != (SIZE, SIZE, 3):
-        raise ValueError(f"x has shape {x.shape}, expected (n, {SIZE}, {SIZE}, 3)")
+    """Parse pictures `[n, 32, 32, 3]`; see `parse`. Raises ValueError for another shape, NaN and infinity."""
+    x = checked_pictures(x, (SIZE, SIZE, 3))
     cost = np.empty((len(x), len(TIMES), SIZE, SIZE), "float32")
     labels = np.empty((len(x), SIZE, SIZE), "int64")
     for start in range(0, len(x), READ_AT_ONCE):
         part = slice(start, start + READ_AT_ONCE)
         cost[part], labels[part] = explain(x[part])
-    return Parsed(cost.sum(axis=(2, 3)).argmin(axis=1), labels, best_horizon(labels), cost)
+    return Parsed(x, cost.sum(axis=(2, 3)).argmin(axis=1), labels, best_horizon(labels), cost)
 
 
 def explain(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -243,16 +229,21 @@ def water_on_ground(parsed: Parsed) -> np.ndarray:
     return few(solid(parsed.kind("water")) & outside)
 
 
-RULES = {
-    "sky above ground": Rule(2, sky_above_ground, "In no column does sky lie below a mountain or the ground."),
-    "one horizon": Rule(2, one_horizon, "The ground begins at the same row in every column."),
-    "one time of day": Rule(2, one_time, "Left, right, sky and ground have the colours of the same time of day."),
-    "one light": Rule(2, one_light, "There is one sun or moon, and it is where its time of day has it."),
-    "trees below the horizon": Rule(1, trees_below_horizon, "No tree and no rock is above the horizon."),
-    "reflections in water only": Rule(
-        1, reflections_in_water, "Light on the ground is in water, below the sun or the moon."
-    ),
-    "water lies on the ground": Rule(
-        1, water_on_ground, "Water has ground around it and does not touch the horizon."
-    ),
-}
+RULES = RuleBook(
+    read,
+    {
+        "sky above ground": Rule(2, sky_above_ground, "In no column does sky lie below a mountain or the ground."),
+        "one horizon": Rule(2, one_horizon, "The ground begins at the same row in every column."),
+        "one time of day": Rule(
+            2, one_time, "Left, right, sky and ground have the colours of the same time of day."
+        ),
+        "one light": Rule(2, one_light, "There is one sun or moon, and it is where its time of day has it."),
+        "trees below the horizon": Rule(1, trees_below_horizon, "No tree and no rock is above the horizon."),
+        "reflections in water only": Rule(
+            1, reflections_in_water, "Light on the ground is in water, below the sun or the moon."
+        ),
+        "water lies on the ground": Rule(
+            1, water_on_ground, "Water has ground around it and does not touch the horizon."
+        ),
+    },
+)

@@ -339,19 +339,15 @@ def test_every_rule_says_what_it_says(real):
     assert [rule.level for rule in landscape_rules.RULES.values()] == [2, 2, 2, 2, 1, 1, 1]
     together = landscape_rules.rules_kept(real[1][:50])
     assert list(together) == list(landscape_rules.RULES)
-    for name, rule in landscape_rules.RULES.items():
-        assert rule.sentence.endswith(".")
-        alone = rule.function(real[1][:50])
-        assert alone.dtype == bool and alone.shape == (50,) and np.array_equal(alone, together[name])
+    for name, holds in together.items():
+        assert holds.dtype == bool and holds.shape == (50,)
+        alone = [landscape_rules.rules_kept(x[None])[name][0] for x in real[1][:5]]
+        assert np.array_equal(alone, holds[:5])
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (2, 32, 32, 1), (2, 16, 16, 3)])
 def test_another_shape_is_refused(shape):
-    for function in (
-        landscape_rules.parse,
-        landscape_rules.rules_kept,
-        landscape_rules.RULES["one light"].function,
-    ):
+    for function in (landscape_rules.parse, landscape_rules.rules_kept):
         with pytest.raises(ValueError, match=r"x has shape \(.*\), expected \(n, 32, 32, 3\)"):
             function(np.zeros(shape, "float32"))
 
