@@ -1,10 +1,13 @@
 """Features of pictures: the numbers from which a classifier reads their known factors."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from hvae_keras.backend import keras, ops
 from hvae_keras.distributions import Tensor
@@ -27,6 +30,7 @@ class FactorFeatures(keras.Model):
     feature. They are weights, so they are saved with the others.
 
     Attributes:
+        name: "classifier_of_..." and the factors, unless another one was given.
         shape: Height, width and channels of a picture.
         classes: Factor -> number of its classes, in the order of the columns of the logits.
         units: Number of features.
@@ -53,10 +57,11 @@ class FactorFeatures(keras.Model):
         Raises:
             ValueError: if a number is too small, there is no factor, or the sides do not divide.
         """
+        classes = {str(name): int(count) for name, count in classes.items()}
+        kwargs.setdefault("name", re.sub("[^A-Za-z0-9]+", "_", f"classifier of {' and '.join(classes)}"))
         super().__init__(**kwargs)
         self.shape, self.channels = tuple(map(int, shape)), tuple(map(int, channels))
-        self.classes = {str(name): int(count) for name, count in classes.items()}
-        self.units = int(units)
+        self.classes, self.units = classes, int(units)
         self._check()
         maps = [layer for i, width in enumerate(self.channels) for layer in _convolution(width, halved=i > 0)]
         self.trunk = keras.Sequential(
@@ -94,8 +99,8 @@ class FactorFeatures(keras.Model):
     ) -> Tensor:
         """Cross-entropy of the classes `y`, `[batch, factors]`, in nats, summed over the factors shown."""
         loss = ops.zeros_like(y_pred[:, 0])
-        for i, logits in enumerate(ops.split(y_pred, self._ends(), axis=-1)):
-            index = y[:, i]
+        for i, (start, end) in enumerate(pairwise([0, *self._ends(), y_pred.shape[-1]])):
+            index, logits = y[:, i], y_pred[:, start:end]
             nats = keras.losses.sparse_categorical_crossentropy(ops.maximum(index, 0), logits, from_logits=True)
             loss = loss + ops.where(index >= 0, nats, 0.0)
         return ops.mean(loss)
@@ -154,10 +159,18 @@ class FactorFeatures(keras.Model):
 
     def predict_factors(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """The most probable class of each factor: factor -> int64 `[n]`. Errors as for `features`."""
-        x = self._ready(x)
-        logits = ops.convert_to_numpy(self.heads(ops.convert_to_tensor(self._raw(x))))
-        parts = np.split(logits, self._ends(), axis=-1)
-        return {name: part.argmax(axis=-1) for name, part in zip(self.classes, parts, strict=True)}
+        return {name: part.argmax(axis=-1) for name, part in self._logits(x).items()}
+
+    def probabilities(self, x: np.ndarray, factor: str) -> np.ndarray:
+        """p(class|x) of one factor, float64 `[n, classes]`.
+
+        Raises:
+            ValueError: if there is no such factor; also as for `features`.
+            RuntimeError: as for `features`.
+        """
+        if factor not in self.classes:
+            raise ValueError(f"factor is one of {', '.join(map(repr, self.classes))}; got {factor!r}.")
+        return softmax(self._logits(x)[factor].astype("float64"), axis=-1)
 
     def accuracy(self, x: np.ndarray, factors: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Share of the pictures whose class is the most probable one, for each factor.
@@ -179,9 +192,16 @@ class FactorFeatures(keras.Model):
         """Where the logits of one factor end and those of the next begin."""
         return [int(end) for end in np.cumsum(list(self.classes.values()))[:-1]]
 
+    def _logits(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """Factor -> logits `[n, classes]`."""
+        logits = ops.convert_to_numpy(self.heads(ops.convert_to_tensor(self._raw(self._ready(x)))))
+        return dict(zip(self.classes, np.split(logits, self._ends(), axis=-1), strict=True))
+
     def _raw(self, x: np.ndarray) -> np.ndarray:
         """The features as the heads read them, `[n, units]`."""
-        return self.trunk.predict(x, batch_size=BATCH, verbose=0)
+        # Filled up, so that every batch has one size: a new size would be traced anew.
+        full = np.concatenate([x, np.repeat(x[-1:], -len(x) % BATCH, axis=0)])
+        return self.trunk.predict(full, batch_size=BATCH, verbose=0)[: len(x)]
 
     def _ready(self, x: np.ndarray) -> np.ndarray:
         if not self.standardise.adapted:
@@ -194,14 +214,7 @@ class FactorFeatures(keras.Model):
         if x.shape[1:] != self.shape or x.ndim != len(self.shape) + 1 or not len(x):
             wanted = ", ".join(["n", *map(str, self.shape)])
             raise ValueError(f"{name} has shape {x.shape}, expected [{wanted}] with n at least 1.")
-        if x.dtype.kind not in "biuf":
-            raise ValueError(f"{name} has dtype {x.dtype}, expected real numbers.")
-        x = x.astype("float32", copy=False)
-        if not np.isfinite(x).all():
-            raise ValueError(f"{name} holds NaN or infinity.")
-        if x.min() < -ROUNDING or x.max() > 1 + ROUNDING:
-            raise ValueError(f"{name} goes from {x.min():g} to {x.max():g}; pictures are between 0 and 1.")
-        return x
+        return checked_pixels(x, name)
 
     def _labels(self, factors: Mapping[str, np.ndarray], n: int, name: str = "factors") -> np.ndarray:
         """Class indices int32 `[n, factors]` of the model's factors, if they are in range."""
@@ -267,6 +280,18 @@ class Standardised(keras.layers.Layer):
     def call(self, x: Tensor) -> Tensor:
         """The standardised features."""
         return (x - self.mean) / self.deviation
+
+
+def checked_pixels(x: np.ndarray, name: str = "x") -> np.ndarray:
+    """x as float32, if it holds finite numbers in [0, 1]."""
+    if x.dtype.kind not in "biuf":
+        raise ValueError(f"{name} has dtype {x.dtype}, expected real numbers.")
+    x = x.astype("float32", copy=False)
+    if not np.isfinite(x).all():
+        raise ValueError(f"{name} holds NaN or infinity.")
+    if x.min() < -ROUNDING or x.max() > 1 + ROUNDING:
+        raise ValueError(f"{name} goes from {x.min():g} to {x.max():g}; pictures are between 0 and 1.")
+    return x
 
 
 def _convolution(channels: int, halved: bool) -> list[keras.layers.Layer]:

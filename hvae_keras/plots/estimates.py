@@ -31,14 +31,16 @@ def estimator_histograms(
 def convergence(
     samples: Sequence[int],
     estimates: Mapping[str, np.ndarray],
-    exact: float,
+    exact: float | None,
     ylabel: str,
     caption: str,
+    xlabel: str = "samples in one estimate",
     alt: str = "",
 ) -> Figure | None:
     """Show estimates against the number of samples behind each: mean, and the range of the middle 80 %.
 
-    estimates: name -> `[len(samples), repeats]`. exact: what they should approach, a black line.
+    estimates: name -> `[len(samples), repeats]`, such as a distance by the number of examples. exact: what they
+    should approach, a black line; None if that is not known.
     """
     made, (axes,) = figure(height=3.6)
     ends = []
@@ -49,10 +51,12 @@ def convergence(
         ends.append(
             f"{name}: mean {values[0].mean():.3g} at {samples[0]}, {values[-1].mean():.3g} at {samples[-1]}"
         )
-    axes.axhline(exact, color="black", linewidth=1.5, label=f"exact: {exact:.4g}")
-    axes.set(xscale="log", xlabel="samples in one estimate", ylabel=ylabel)
+    if exact is not None:
+        axes.axhline(exact, color="black", linewidth=1.5, label=f"exact: {exact:.4g}")
+    axes.set(xscale="log", xlabel=xlabel, ylabel=ylabel)
     axes.legend()
-    return show(made, caption, alt or f"{ylabel} against samples; exact {exact:.4g}. {'; '.join(ends)}.")
+    known = "" if exact is None else f"; exact {exact:.4g}"
+    return show(made, caption, alt or f"{ylabel} against samples{known}. {'; '.join(ends)}.")
 
 
 @styled

@@ -1,11 +1,13 @@
-"""Distances of feature sets, on normals whose distance is known."""
+"""Distances of feature sets, on distributions whose distance is known."""
+
+import tracemalloc
 
 import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 from scipy.stats import ortho_group
 
-from hvae_keras.metrics import frechet_distance
+from hvae_keras.metrics import fidelity, frechet_distance, kernel_distance
 
 
 def exactly(rng, mean, covariance, n=200):
@@ -71,10 +73,34 @@ def test_it_is_what_sqrtm_gives_where_that_is_stable(rng, d):
     assert frechet_distance(real, generated) == pytest.approx(by_sqrtm(real, generated), rel=1e-8)
 
 
-def test_two_draws_of_one_normal_are_as_far_as_the_docstring_says(rng):
-    n, m, d = 1000, 500, 24
-    found = [frechet_distance(rng.normal(size=(n, d)), rng.normal(size=(m, d))) for _ in range(40)]
+@pytest.mark.parametrize("real", [(0, 6), (0, 2), (1, 6)], ids=["full rank", "rank 2", "few examples"])
+@pytest.mark.parametrize("generated", [(0, 6), (2, 1), (3, 6)], ids=["full rank", "rank 1", "few examples"])
+def test_three_routes_agree(rng, real, generated):
+    """The paper's square root of a matrix, the eigenvalues of the product, and ours."""
+
+    def drawn(few, rank):
+        return rng.normal(size=(4 if few % 2 else 90, rank)) @ rng.normal(size=(rank, 6)) + few
+
+    real, generated = drawn(*real), drawn(*generated)
+    product = np.cov(real.T) @ np.cov(generated.T)
+    eigenvalues = np.sqrt(np.linalg.eigvals(product).real.clip(0)).sum()
+    gap = real.mean(axis=0) - generated.mean(axis=0)
+    traces = real.var(axis=0, ddof=1).sum() + generated.var(axis=0, ddof=1).sum()
+    found = frechet_distance(real, generated)
+    assert gap @ gap + traces - 2 * eigenvalues == pytest.approx(found, rel=1e-6)
+    assert by_sqrtm(real, generated) == pytest.approx(found, rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(1000, 500, 24), (1000, 1000, 64), (4000, 4000, 64)])
+def test_two_draws_of_one_normal_are_as_far_as_the_docstring_says(rng, n, m, d):
+    """So the floor grows with d² / n: 2.2 and 0.55 with 64 features."""
+    found = [frechet_distance(rng.normal(size=(n, d)), rng.normal(size=(m, d))) for _ in range(20)]
     assert np.mean(found) == pytest.approx((d * (d + 1) / 4 + d) * (1 / n + 1 / m), rel=0.05)
+
+
+def test_with_as_few_examples_as_features_the_floor_is_as_large_as_the_variance(rng):
+    found = frechet_distance(*rng.normal(size=(2, 64, 64)))
+    assert 16 < found < 128  # 128 is the distance of two sets that share no direction
 
 
 # What it must not depend on
@@ -158,6 +184,75 @@ def test_nearly_dependent_features_keep_their_digits(rng):
     assert found == pytest.approx(4 * (scales**2).sum(), rel=1e-12)
 
 
+# The kernel distance
+
+
+def by_loops(real, generated):
+    """The definition: no point is paired with itself."""
+
+    def kernel(x, y):
+        return (sum(a * b for a, b in zip(x, y, strict=True)) / len(x) + 1) ** 3
+
+    def within(points):
+        return np.mean([kernel(x, y) for i, x in enumerate(points) for j, y in enumerate(points) if i != j])
+
+    return within(real) + within(generated) - 2 * np.mean([kernel(x, y) for x in real for y in generated])
+
+
+def test_two_equal_sets_of_two_points_by_hand():
+    """k(x, x) = (1/2 + 1)³ = 3.375 and k(x, y) = 1, so 1 + 1 - 2 (2 · 3.375 + 2 · 1) / 4 = -2.375."""
+    assert kernel_distance(np.eye(2), np.eye(2)) == -2.375
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(2, 2, 1), (7, 12, 3), (20, 9, 30)])
+def test_the_kernel_distance_is_the_one_of_the_definition(rng, n, m, d):
+    real, generated = rng.normal(size=(n, d)), 2 * rng.normal(size=(m, d)) + 1
+    found = kernel_distance(real, generated)
+    assert isinstance(found, float) and found == pytest.approx(by_loops(real, generated), rel=1e-11)
+    assert found == pytest.approx(kernel_distance(generated, real), rel=1e-11)
+    assert found == pytest.approx(kernel_distance(real[::-1], generated), rel=1e-11)
+
+
+@pytest.mark.parametrize("block", [1, 50, 150, 999])
+def test_blocks_change_nothing(rng, monkeypatch, block):
+    real, generated = rng.normal(size=(40, 5)), rng.normal(size=(31, 5)) + 1
+    expected = kernel_distance(real, generated)
+    monkeypatch.setattr(fidelity, "BLOCK", block)
+    assert kernel_distance(real, generated) == pytest.approx(expected, rel=1e-11)
+
+
+@pytest.mark.parametrize("n", [4, 30])
+def test_it_has_no_bias_whatever_the_size(rng, n):
+    """In one dimension it is Σ_j C(3, j) (E x^j - E y^j)²: with moments 0, 1, 0 and 1, 2, 4 that is 3 + 3 + 16."""
+    alike = [kernel_distance(*rng.normal(size=(2, n, 1))) for _ in range(1500)]
+    moved = [kernel_distance(rng.normal(size=(n, 1)), rng.normal(size=(n, 1)) + 1) for _ in range(1500)]
+    for found, expected in ((alike, 0), (moved, 22)):
+        assert abs(np.mean(found) - expected) < 3.5 * np.std(found) / np.sqrt(len(found))
+    assert 0.3 < np.mean(np.array(alike) < 0) < 0.9, "near 0 it is often negative"
+
+
+def test_it_sees_a_third_moment_which_the_frechet_distance_does_not(rng):
+    """Exponential less 1: moments 0, 1, 2, against 0, 1, 0 of a normal: (2 - 0)² = 4."""
+    real, skewed = rng.normal(size=(4000, 1)), rng.exponential(size=(4000, 1)) - 1
+    assert frechet_distance(real, skewed) < 0.01
+    assert 2.5 < kernel_distance(real, skewed) < 6
+
+
+def test_of_a_constant_set_it_is_defined():
+    real, one = np.zeros((5, 3)), np.ones((4, 3))  # kernels 1, 8, and 1 across
+    assert kernel_distance(real, one) == 1 + 8 - 2
+
+
+def test_it_needs_little_memory(rng):
+    """All pairs at once would be 128 MB."""
+    real, generated = rng.normal(size=(2, 4000, 8))
+    tracemalloc.start()
+    kernel_distance(real, generated)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6
+
+
 # Errors
 
 
@@ -168,20 +263,22 @@ def test_nearly_dependent_features_keep_their_digits(rng):
         (np.zeros(5), r"has shape \(5,\), expected \[n, d\]"),
         (np.zeros((5, 2, 2)), r"has shape \(5, 2, 2\), expected \[n, d\]"),
         (np.zeros((5, 0)), r"has shape \(5, 0\), expected \[n, d\]"),
-        (np.zeros((1, 3)), "has 1 examples; a covariance takes at least 2"),
-        (np.zeros((0, 3)), "has 0 examples; a covariance takes at least 2"),
+        (np.zeros((1, 3)), "has 1 examples, expected at least 2"),
+        (np.zeros((0, 3)), "has 0 examples, expected at least 2"),
         (np.array([[0, 1, 2], [0, np.nan, 1]]), "is NaN or infinite in row 1"),
         (np.array([[np.inf, 1, 2], [0, 0, 1]]), "is NaN or infinite in row 0"),
         (np.zeros((5, 3), "complex128"), "has dtype complex128, expected real numbers"),
         (np.full((5, 3), "a"), "has dtype <U1, expected real numbers"),
     ],
 )
-def test_errors_name_the_argument(name, wrong, message):
+@pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
+def test_errors_name_the_argument(distance, name, wrong, message):
     given = {"real": np.eye(3), "generated": np.eye(3), name: wrong}
     with pytest.raises(ValueError, match=f"^{name} {message}"):
-        frechet_distance(**given)
+        distance(**given)
 
 
-def test_both_have_the_same_features():
+@pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
+def test_both_have_the_same_features(distance):
     with pytest.raises(ValueError, match="^generated has 2 features, expected 3, as real has"):
-        frechet_distance(np.eye(3), np.eye(2))
+        distance(np.eye(3), np.eye(2))
