@@ -6,9 +6,11 @@ Captions are written by the lesson. Alternative texts are written here, from the
 from hvae_keras.plots.adversarial import game, gradient_by_score, modes, players, rule_bars
 from hvae_keras.plots.curves import dots, error_by_size, roc, score_histogram, training_curves
 from hvae_keras.plots.estimates import bound_and_gap, convergence, estimator_histograms
+from hvae_keras.plots.evaluation import score_dots
 from hvae_keras.plots.images import image_grid, latent_plane
 from hvae_keras.plots.latent import heatmap, principal_angles
 from hvae_keras.plots.levels import (
+    factors_by_level,
     information_by_level,
     latent_map,
     level_kl,
@@ -26,6 +28,7 @@ __all__ = [
     "dots",
     "error_by_size",
     "estimator_histograms",
+    "factors_by_level",
     "form_scores",
     "game",
     "gradient_by_score",
@@ -45,6 +48,7 @@ __all__ = [
     "reconstructions_by_level",
     "roc",
     "rule_bars",
+    "score_dots",
     "score_histogram",
     "self_similarity",
     "show",

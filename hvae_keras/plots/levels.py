@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from hvae_keras.plots.images import image_grid, tiled
@@ -208,15 +210,8 @@ def information_by_level(
         raise ValueError(f"information must be [{len(levels)}, {len(factors)}], got shape {information.shape}")
     widest = max(len(str(level)) for level in levels)
     made, (axes,) = figure(width=1.9 + 0.9 * len(factors) + 0.08 * widest, height=0.9 + 0.42 * len(levels))
-    top = max(float(information.max()), 1e-12)
-    picture = axes.imshow(information, vmin=0, vmax=top, cmap="cividis", aspect="auto")
-    for (row, column), value in np.ndenumerate(information):
-        color = "white" if value < 0.6 * top else "black"
-        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=9, color=color)
-    axes.set_xticks(range(len(factors)), factors)
+    picture = _table(axes, information, factors, max(float(information.max()), 1e-12))
     axes.set_yticks(range(len(levels)), levels)
-    axes.tick_params(length=0)
-    axes.grid(False)
     made.colorbar(picture, label=unit)
     best = "; ".join(
         f"{factor}: most in {levels[int(np.argmax(column))]}, {np.max(column):.2f}"
@@ -225,3 +220,65 @@ def information_by_level(
     return show(
         made, caption, alt or f"Table of numbers in {unit}, {len(levels)} rows by {len(factors)} columns. {best}."
     )
+
+
+@styled
+def factors_by_level(
+    values: np.ndarray,
+    rows: Sequence[object],
+    factors: Sequence[str],
+    levels: Mapping[str, int],
+    caption: str,
+    scale: str = "share of the examples",
+    top: float = 1.0,
+    alt: str = "",
+) -> Figure | None:
+    """Show a number for each level of a model and each factor of the data, a panel a level of the data.
+
+    values: `[rows, factors]`, not negative, such as the shares of `metrics.factors_changed`; NaN, where there is
+    no number, is a dash. rows: what to write beside them, level 1 first, so that a hierarchy shows as a diagonal.
+    levels: factor -> its level, such as `Dataset.levels`. scale: written at the scale, which ends at `top`.
+    """
+    values = np.asarray(values, "float64")
+    if values.shape != (len(rows), len(factors)):
+        raise ValueError(f"values must be [{len(rows)}, {len(factors)}], got shape {values.shape}")
+    missing = [factor for factor in factors if factor not in levels]
+    if missing or not len(factors):
+        raise ValueError(f"levels needs the level of every factor, at least one; lacks {', '.join(missing)}")
+    groups = {level: [i for i, f in enumerate(factors) if levels[f] == level] for level in sorted(levels.values())}
+    groups = {level: columns for level, columns in groups.items() if columns}
+    crowded = len(factors) > 6  # numbers still fit, names only if they are turned
+    widest = max(len(str(row)) for row in rows)
+    made, panels = figure(
+        len(groups),
+        width=1.5 + (0.5 if crowded else 0.9) * len(factors) + 0.1 * widest,
+        height=(2.1 if crowded else 1.4) + 0.42 * len(rows),
+        width_ratios=[len(columns) for columns in groups.values()],
+        sharey=True,
+    )
+    told = []
+    for axes, (level, columns) in zip(panels, groups.items(), strict=True):
+        names = [factors[i] for i in columns]
+        picture = _table(axes, values[:, columns], names, top)
+        axes.set_title(f"level {level} of the data")
+        if crowded:
+            axes.set_xticks(range(len(names)), names, rotation=50, ha="right", rotation_mode="anchor")
+        means = [row[~np.isnan(row)] for row in values[:, columns]]
+        means = ", ".join(f"{row} {np.mean(m):.2f}" for row, m in zip(rows, means, strict=True) if len(m))
+        told.append(f"level {level} of the data ({', '.join(names)}): {means or 'none'}")
+    panels[0].set_yticks(range(len(rows)), rows)
+    made.colorbar(picture, ax=panels, label=scale)
+    return show(made, caption, alt or f"Table of {scale}. Means over the factors of {'; '.join(told)}.")
+
+
+def _table(axes: Axes, values: np.ndarray, columns: Sequence[object], top: float) -> AxesImage:
+    """Draw values from 0 to `top` as squares with their numbers; NaN is a dash on white."""
+    picture = axes.imshow(values, vmin=0, vmax=top, cmap="cividis", aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        color = "white" if value < 0.6 * top else "black"
+        text = "–" if np.isnan(value) else f"{value:.2f}"
+        axes.text(column, row, text, ha="center", va="center", fontsize=9, color=color)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.tick_params(length=0)
+    axes.grid(False)
+    return picture

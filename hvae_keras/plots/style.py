@@ -3,7 +3,10 @@
 import functools
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -33,6 +36,28 @@ STYLE = {
 }
 
 DPI = 100  # 700 pixels across a notebook page; a figure is 10 to 60 kB
+
+
+class Shown(NamedTuple):
+    """A figure with the two texts that belong to it."""
+
+    figure: Figure
+    caption: str
+    alt: str
+
+
+_kept: ContextVar[list[Shown] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def kept() -> Iterator[list[Shown]]:
+    """Give a list that takes every figure of the block, in place of showing it, also inside IPython."""
+    figures: list[Shown] = []
+    token = _kept.set(figures)
+    try:
+        yield figures
+    finally:
+        _kept.reset(token)
 
 
 def styled(draw: Callable) -> Callable:
@@ -66,17 +91,25 @@ def show(figure: Figure, caption: str, alt: str) -> Figure | None:
 
     caption: what to see, in a sentence (Markdown). alt: what is drawn, for those who cannot see it.
     Outside IPython nothing is displayed and the figure is returned. Inside, None is returned: as the last value
-    of a cell the figure would be drawn a second time.
+    of a cell the figure would be drawn a second time. In a block of `kept` the figure is kept and returned.
     """
     if not caption.strip() or not alt.strip():
         raise ValueError("a figure needs a caption and an alternative text, got an empty one")
+    if (figures := _kept.get()) is not None:
+        figures.append(Shown(figure, " ".join(caption.split()), " ".join(alt.split())))
+        return figure
     if "IPython" not in sys.modules or sys.modules["IPython"].get_ipython() is None:
         return figure
     from IPython.display import Image, display
 
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.05)
-    display(Image(data=png.getvalue(), format="png", alt=" ".join(alt.split())))
+    display(Image(data=png(figure), format="png", alt=" ".join(alt.split())))
     text = " ".join(caption.split())
     display({"text/markdown": f"*{text}*", "text/plain": text}, raw=True)
     return None
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file; figures that look the same give the same bytes."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.05)
+    return file.getvalue()

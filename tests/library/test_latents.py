@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from small_models import make_autoencoder
+from test_changes import written_gan
 
 from hvae_keras import latents, layers
 from hvae_keras.backend import keras, ops
@@ -59,6 +61,114 @@ def test_draws_have_the_spread_of_the_posterior(chain, model):
     mean, variance = chain.conditional(3, {0: x[None]})
     assert abs(top.mean() - mean.item()) < 4 * np.sqrt(variance.item() / 4000)
     np.testing.assert_allclose(top.var(), variance.item(), rtol=0.1)
+
+
+def test_a_model_without_a_posterior_infers_nothing(images):
+    with pytest.raises(ValueError, match="Autoencoder infers no latents from x; `draw_latents` draws some"):
+        latents.infer_latents(make_autoencoder(), images)
+
+
+# Drawing
+
+
+def test_draws_follow_the_priors_given_the_levels_above(chain, model):
+    z = latents.draw_latents(model, 4000, batch_size=1500)
+    assert [part.shape for part in z] == [(4000, 4), (4000, 2), (4000, 1)]
+    noise = [(z[0] - down(chain, z[1], 2)) / 0.7, (z[1] - down(chain, z[2], 3)) / 0.8, z[2]]
+    joined = np.concatenate(noise, axis=1)
+    assert np.abs(joined.mean(axis=0)).max() < 4 / np.sqrt(4000)
+    assert np.abs(np.cov(joined.T) - np.eye(7)).max() < 0.1
+
+
+def test_what_is_held_stays_and_changes_no_noise(chain, model):
+    free = latents.draw_latents(model, 5, seed=3)
+    held = latents.draw_latents(model, 5, {2: np.zeros((5, 2))}, seed=3)
+    np.testing.assert_array_equal(held[1], 0)
+    np.testing.assert_array_equal(held[2], free[2])
+    noise = (free[0] - down(chain, free[1], 2)) / 0.7
+    np.testing.assert_allclose((held[0] - down(chain, held[1], 2)) / 0.7, noise, atol=1e-5)
+    assert np.abs(latents.draw_latents(model, 5, seed=4)[2] - free[2]).min() > 1e-4
+
+
+def test_at_temperature_0_draws_are_prior_means(chain, model):
+    z = latents.draw_latents(model, 2, {3: np.float32([[1], [-1]])}, temperature=0.0)
+    np.testing.assert_allclose(z[0], down(chain, down(chain, np.array([[1.0], [-1]]), 3), 2), atol=1e-5)
+
+
+def test_adversarial_levels_are_drawn_from_independent_normals():
+    model = written_gan()
+    z = latents.draw_latents(model, 3000, seed=1)
+    assert np.abs(np.cov(np.hstack(z).T) - np.eye(4)).max() < 0.1
+    held = latents.draw_latents(model, 3000, {2: np.ones((3000, 2))}, temperature=0.5, seed=1)
+    np.testing.assert_allclose(held[0], 0.5 * z[0])
+    assert (held[1] == 1).all()
+
+
+# Replacing
+
+
+@pytest.mark.parametrize("below", latents.RULES)
+def test_one_level_of_many_is_replaced_as_interpolation_does_for_one(model, below):
+    z, others = (latents.draw_latents(model, 3, seed=seed) for seed in (1, 2))
+    found = latents.replace_each_level(model, z, others, below, batch_size=2)
+    for level in (1, 2, 3):
+        for i in range(3):
+            a, b = ({j: part[i] for j, part in enumerate(at, 1)} for at in (z, others))
+            ends = latents.interpolate(model, a, b, steps=2, levels=level, below=below)
+            made = latents.decode(model, [part[i : i + 1] for part in found[level - 1]])
+            np.testing.assert_allclose(made[0], ends[1], atol=1e-4)
+
+
+def test_levels_above_stay_and_a_level_that_is_its_own_moves_nothing(chain, model):
+    z, others = latents.draw_latents(model, 6), latents.draw_latents(model, 6, seed=1)
+    for level, found in enumerate(latents.replace_each_level(model, z, others), 1):
+        np.testing.assert_array_equal(found[level - 1], others[level - 1])
+        for above in range(level, 3):
+            np.testing.assert_array_equal(found[above], z[above])
+    for found in latents.replace_each_level(model, z, z):
+        for part, expected in zip(found, z, strict=True):
+            np.testing.assert_allclose(part, expected, atol=1e-5)
+
+
+def test_noise_is_carried_to_the_levels_above_of_another(chain, model):
+    z, others = latents.draw_latents(model, 5), latents.draw_latents(model, 5, seed=1)
+    found = latents.carry_noise(model, z, others, batch_size=2)
+    np.testing.assert_allclose(found[0], down(chain, z[1], 2) + others[0] - down(chain, others[1], 2), atol=1e-5)
+    np.testing.assert_allclose(found[1], down(chain, z[2], 3) + others[1] - down(chain, others[2], 3), atol=1e-5)
+    np.testing.assert_allclose(found[2], others[2], atol=1e-6)
+    with pytest.raises(ValueError, match="others holds 4 examples; z has 5"):
+        latents.carry_noise(model, z, [part[:4] for part in others])
+
+
+def test_adversarial_levels_do_not_move_one_another():
+    model = written_gan()
+    z, others = latents.draw_latents(model, 4), latents.draw_latents(model, 4, seed=1)
+    for carried, other in zip(latents.carry_noise(model, z, others), others, strict=True):
+        np.testing.assert_allclose(carried, other, atol=1e-6)
+    (low, stays), (untouched, high) = latents.replace_each_level(model, z, others)
+    np.testing.assert_array_equal([low, high], others)
+    np.testing.assert_allclose([untouched, stays], z[:2], atol=1e-6)
+    np.testing.assert_allclose(latents.decode(model, z, batch_size=3), np.hstack(z), atol=1e-5)
+
+
+def test_latents_that_do_not_fit_are_named(model):
+    z = latents.draw_latents(model, 4)
+    with pytest.raises(ValueError, match="others holds 3 examples; z has 4"):
+        latents.replace_each_level(model, z, [part[:3] for part in z])
+    with pytest.raises(ValueError, match="below is one of mean, noise, value; got 'none'"):
+        latents.replace_each_level(model, z, z, below="none")
+    with pytest.raises(ValueError, match=r"z holds z_2 of shape \(3, 2\); expected \[n, 2\], n as of z_1"):
+        latents.decode(model, [z[0], z[1][:3], z[2]])
+    with pytest.raises(ValueError, match="z is a list of z_1 to z_3; got ndarray"):
+        latents.decode(model, z[0])
+    with pytest.raises(ValueError, match=r"z holds z_1 of shape \(0, 4\)"):
+        latents.decode(model, [part[:0] for part in z])
+    with pytest.raises(ValueError, match="z holds NaN or infinity in z_3 of example 2"):
+        latents.decode(model, [*z[:2], np.float32([[0], [0], [np.inf], [0]])])
+    with pytest.raises(ValueError, match="n is at least 1; got 0"):
+        latents.draw_latents(model, 0)
+    with pytest.raises(ValueError, match=r"latents\[2\] holds 3 draws; n is 4"):
+        latents.draw_latents(model, 4, {2: np.zeros((3, 2))})
 
 
 # Traversals

@@ -12,6 +12,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from test_plots_adversarial import FIGURES as OF_GAMES
 from test_plots_adversarial import SAYS as SAYS_OF_GAMES
+from test_plots_evaluation import FIGURES as OF_SCORES
+from test_plots_evaluation import SAYS as SAYS_OF_SCORES
 from test_plots_levels import FIGURES as BY_LEVEL
 from test_plots_levels import SAYS as SAYS_BY_LEVEL
 from test_plots_music import FIGURES as OF_MUSIC
@@ -65,7 +67,7 @@ FIGURES = {
     ),
 }
 
-EVERY = {**FIGURES, **BY_LEVEL, **OF_MUSIC, **OF_GAMES}
+EVERY = {**FIGURES, **BY_LEVEL, **OF_MUSIC, **OF_GAMES, **OF_SCORES}
 
 
 def test_every_public_figure_is_tested():
@@ -119,6 +121,7 @@ def alt_of(draw, shell):
         *SAYS_BY_LEVEL,
         *SAYS_OF_MUSIC,
         *SAYS_OF_GAMES,
+        *SAYS_OF_SCORES,
     ],
 )
 def test_alternative_text_tells_the_numbers(name, says, shell):

@@ -19,7 +19,13 @@ def images(*shape):
     return np.random.default_rng(0).random((*shape, 6, 5, 1))
 
 
+TOP = {"pose": 2, "skin": 2}
+SHARES = np.array([[0.5, 0.0, 0.25, np.nan], [0.0, 0.75, 0.0, np.nan]])
+
 FIGURES = {
+    "factors_by_level": lambda: plots.factors_by_level(
+        SHARES, ["level 1", "level 2"], ["eyes", "pose", "nose", "skin"], {"eyes": 1, "nose": 1} | TOP, CAPTION
+    ),
     "information_by_level": lambda: plots.information_by_level(
         np.array([[0.1, 0.9], [1.2, 0.0]]), ["level 1", "level 2"], ["shape", "x"], CAPTION
     ),
@@ -44,6 +50,11 @@ FIGURES = {
 
 
 SAYS = [
+    (
+        "factors_by_level",
+        "level 1 of the data (eyes, nose): level 1 0.38, level 2 0.00; "
+        "level 2 of the data (pose, skin): level 1 0.00, level 2 0.75",
+    ),
     ("information_by_level", "shape: most in level 2, 1.20; x: most in level 1, 0.90"),
     ("latent_map", "Codes of 2 examples, coloured by shape. Spread: level 1 1 by 1; level 2 0 by 0"),
     ("level_kl", "level 1 4 (validation 5), level 2 0.25 (validation 0.75)"),
@@ -98,9 +109,36 @@ def test_walks_lie_below_their_level_and_steps_above_their_column():
     assert [text.get_text() for text in axes.texts] == ["a", "b"]
 
 
+def test_factors_stand_by_level_of_the_data_and_what_is_no_number_is_a_dash():
+    made = FIGURES["factors_by_level"]()
+    panels = made.axes[:2]
+    assert [axes.get_title() for axes in panels] == ["level 1 of the data", "level 2 of the data"]
+    names = [[label.get_text() for label in axes.get_xticklabels()] for axes in panels]
+    assert names == [["eyes", "nose"], ["pose", "skin"]]
+    assert [text.get_text() for text in panels[1].texts] == ["0.00", "–", "0.75", "–"]
+    np.testing.assert_array_equal(panels[0].images[0].get_array(), SHARES[:, [0, 2]])
+
+
+def test_the_scale_ends_where_it_is_told_and_many_names_are_turned():
+    names = [f"factor {i}" for i in range(9)]
+    made = plots.factors_by_level(np.ones((1, 9)), ["level 1"], names, dict.fromkeys(names, 3), CAPTION, top=2.0)
+    axes = made.axes[0]
+    assert axes.images[0].get_clim() == (0, 2)
+    assert {label.get_rotation() for label in axes.get_xticklabels()} == {50}
+    assert {text.get_color() for text in axes.texts} == {"white"}, "black on dark blue"
+
+
 @pytest.mark.parametrize(
     "draw, says",
     [
+        (
+            lambda: plots.factors_by_level(np.ones((2, 2)), ["a"], ["b", "c"], {"b": 1, "c": 1}, CAPTION),
+            r"values must be \[1, 2\], got shape \(2, 2\)",
+        ),
+        (
+            lambda: plots.factors_by_level(np.ones((1, 2)), ["a"], ["b", "c"], {"b": 1}, CAPTION),
+            "levels needs the level of every factor, at least one; lacks c",
+        ),
         (lambda: plots.level_kl({"loss": [1.0]}, CAPTION), "needs the keys kl_1 to kl_L, or kl; got loss"),
         (lambda: plots.traversals({"level 1": images(3)}, CAPTION), r"got \(3, 6, 5, 1\) for 'level 1'"),
         (
