@@ -171,6 +171,60 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def report(
+    model: Annotated[Path, typer.Argument(help="A trained model, NAME.keras.", show_default=False)],
+    data: Annotated[str, typer.Option(help="The data set, such as digits.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="The page, NAME.html; by default MODEL-DATA.html in this folder.")
+    ] = None,
+    examples: Annotated[int, typer.Option(help="Examples to look at, at most.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
+    pixels: Annotated[
+        str | None, typer.Option(help="What the model was trained on: grey, rounded or drawn pixels.")
+    ] = None,
+) -> None:
+    """Measure a trained model: one page with samples, scores by level and what they cannot say, and a JSON."""
+    import time
+
+    from hvae_keras.data import DataError, load
+    from hvae_keras.report import ReportError, read_model
+    from hvae_keras.report import report as measure
+
+    start = time.monotonic()
+    out = Path(f"{model.stem}-{data}.html") if out is None else out
+    try:
+        if out.suffix != ".html":
+            raise ReportError(f"--out is a file NAME.html; got {out}.")
+        trained, source = read_model(model)
+        try:
+            examined = load(data)
+        except (ValueError, DataError) as error:
+            raise ReportError(str(error)) from error
+        with _progress() as bar:
+            task = bar.add_task(model.name, total=None)
+
+            def moved(done: int, total: int, what: str) -> None:
+                bar.update(task, completed=done, total=total, description=what)
+
+            found = measure(trained, examined, examples, seed, pixels, source, moved)
+        paths = found.write(out)
+    except ReportError as error:
+        _fail(error)
+    for section in found.failed:
+        console.print(f"{section.title}: failed, {section.reason}", style="red", highlight=False, markup=False)
+    written = " and ".join(str(path) for path in paths)
+    console.print(f"{written}, in {time.monotonic() - start:.0f} s", highlight=False, markup=False, soft_wrap=True)
+    if found.failed:
+        raise typer.Exit(1)
+
+
+def _fail(error: Exception) -> None:
+    """End with one line, as `main` does."""
+    Console(stderr=True).print(f"hvae: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(2) from None
+
+
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)
