@@ -2,9 +2,9 @@
 
     python benchmarks/fidelity_speed.py
 
-All are timed in turn in one process. Memory is the highest that a process of its own had, imports and sets
-included; the last row has these alone. For precision and recall there are also the distances by scikit-learn's `pairwise_distances_chunked`, the usual
-building block, without any search for neighbours.
+All are timed in turn in one process. The memory is of a process of its own for each: what the score allocated at
+most, and the most that the process had, with TensorFlow imported. For precision and recall there are also the
+distances by scikit-learn's `pairwise_distances_chunked`, the usual building block, with no search for neighbours.
 
 Written down before the first run, for 2 idle cores: the Fréchet distance 0.1 s, the kernel distance 1 s, the
 Inception Score of 10 classes 0.01 s, precision and recall 3 s, density and coverage 2.5 s, everything below
@@ -16,6 +16,7 @@ import multiprocessing
 import resource
 import statistics
 import time
+import tracemalloc
 
 import numpy as np
 from scipy.special import softmax
@@ -47,11 +48,11 @@ def drawn(n, d):
 
 
 def memory(name, n, d, found):
-    """Put into `found` how many MB a process had at most that computed this score, if any."""
+    """Put into `found` how many MB the score allocated at most, and how many its process had at most."""
     real, generated = drawn(n, d)
-    if name in SCORES:
-        SCORES[name](real, generated)
-    found.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    tracemalloc.start()
+    SCORES[name](real, generated)
+    found.put([tracemalloc.get_traced_memory()[1] / 1e6, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3])
 
 
 def main() -> None:
@@ -71,18 +72,18 @@ def main() -> None:
             score(real, generated)
             seconds[name].append(time.perf_counter() - start)
             work[name].append(time.process_time() - started)
-    print(f"{settings}\n\n| score | seconds | least | of processor time | MB |\n|---|---|---|---|---|")
+    print(
+        f"{settings}\n\n| score | seconds | least | of processor time | MB | of the process |\n" + "|---" * 6 + "|"
+    )
     context = multiprocessing.get_context("spawn")
-    for name in [*SCORES, "nothing"]:
+    for name in SCORES:
         found = context.Queue()
         process = context.Process(target=memory, args=(name, *size, found))
         process.start()
-        most = found.get()
+        own, most = found.get()
         process.join()
-        times = (
-            [statistics.median(seconds[name]), min(seconds[name]), min(work[name])] if name in SCORES else [0] * 3
-        )
-        print(f"| {name} | {' | '.join(f'{value:.2f}' for value in times)} | {most:.0f} |", flush=True)
+        times = f"{statistics.median(seconds[name]):.2f} | {min(seconds[name]):.2f} | {min(work[name]):.2f}"
+        print(f"| {name} | {times} | {own:.0f} | {most:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

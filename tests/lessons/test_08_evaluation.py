@@ -165,7 +165,7 @@ frechet_distance = Exercise(
     "frechet_distance",
     stars=2,
     points=5,
-    minutes=12,
+    minutes=15,
     hints=(
         "Two normals differ in where they are and in how they spread. The square root is that of a matrix: a "
         "symmetric one, with eigenvalues that are not negative, has a root with the same eigenvectors.",
@@ -507,7 +507,7 @@ bootstrap_interval = Exercise(
     "bootstrap_interval",
     stars=3,
     points=5,
-    minutes=12,
+    minutes=15,
     hints=(
         "The resamples imitate new sets of n examples, drawn from the n that we have. How large is their variance "
         "then, compared with that of all the examples we do not have? And is the spread found in n values itself "

@@ -18,13 +18,12 @@ from hvae_keras.cli import app
 from hvae_keras.data import Dataset, Split, load, melodies
 from hvae_keras.data.rules import rules
 from hvae_keras.latents import draw_latents
-from hvae_keras.metrics import music
+from hvae_keras.metrics import SurfaceHistograms, music
 from hvae_keras.metrics.scores import Fidelity
 from hvae_keras.music import TOKENS
 from hvae_keras.plots import image_grid
 from hvae_keras.plots.style import kept
 from hvae_keras.report import ReportError, blocks, classifiers, read_model, report
-from hvae_keras.report.histograms import SurfaceHistograms
 from hvae_keras.report.sections import SECTIONS
 from hvae_keras.report.subject import seeded, subject
 
