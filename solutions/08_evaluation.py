@@ -110,6 +110,7 @@ def make(name):
     return models.GAN(layers.image_generator(32, (32, 32, 1), (48, 40, 24, 16)), discriminator)
 
 
+# %%
 FILES = {"VAE": "vae", "β-VAE": "beta_vae", "hierarchical prior": "hierarchical", "ladder": "ladder", "GAN": "gan"}
 trained = {name: make(name) for name in FILES}
 
@@ -548,6 +549,8 @@ plots.dots(
     caption="The ladder at five temperatures, 1,000 faces each. At which one would you show your samples? At which one "
     "would you report them?",
 )
+
+# %%
 plots.image_grid(
     [drawn("ladder", 0, 12, temperature) for temperature in (0.4, 1.0, 1.3)],
     row_labels=["T = 0.4", "T = 1.0", "T = 1.3"],

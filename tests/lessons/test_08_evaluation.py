@@ -642,6 +642,14 @@ def one_sided(values, indices, confidence):
 
 
 @bootstrap_interval.misconception(
+    "Interval and coverage both have the z of one side. P(|N(0, 1)| < z) leaves half of the rest on each side."
+)
+def one_sided_throughout(values, indices, confidence):
+    two_sided = 2 * confidence - 1  # at which the z of two sides is that z
+    return _around(values, _z(two_sided) * _spread(values, indices), two_sided)
+
+
+@bootstrap_interval.misconception(
     "Your interval is z standard deviations wide in all. It reaches that far to each side."
 )
 def half_as_wide(values, indices, confidence):
