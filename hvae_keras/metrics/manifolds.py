@@ -85,7 +85,7 @@ def density_coverage(real: np.ndarray, generated: np.ndarray, k: int = 5) -> Den
 
 
 def _checked(real: np.ndarray, generated: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets in float64, moved to about the middle of the real one, which loses the fewest digits."""
+    """Both sets in float64, moved to about the middle of the real one, so that norms keep most digits."""
     if k < 1:
         raise ValueError(f"k is at least 1; got {k!r}.")
     real, generated = checked_pair(real, generated, fewest=k + 1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from hvae_keras.metrics.fidelity import frechet_distance, kernel_distance
 from hvae_keras.metrics.inception_score import inception_score
@@ -107,7 +108,9 @@ class Fidelity:
     An interval is for the mean score of sets of this n, from the same generator and the same world; not for the
     score that infinitely many would have, and not for a generator trained with another seed. It is up to 1.7 times
     too wide for the two distances where generated and real are alike, and has no width where no half differs, as
-    where all examples are inside; `benchmarks/interval_coverage.py` measures how often it holds that mean.
+    where all examples are inside. In `benchmarks/interval_coverage.py` 92 to 100 % of the intervals hold that
+    mean, of each score in each case but one: 82 % for the density where few balls hold most examples (300 examples
+    of 64 features).
 
     Attributes:
         features_name: The name of the features, for tables and captions.
@@ -192,7 +195,9 @@ class Fidelity:
 
 def _intervals(real: Seen, generated: Seen, rng: np.random.Generator, draws: int) -> dict[str, Interval]:
     """Every score, with the interval that random halves of both sets give."""
-    halves = [_scores(_half(real, rng), _half(generated, rng)) for _ in range(draws)]
+    # One thread for products of small matrices: where others work too, several wait many times as long.
+    with threadpool_limits(1, user_api="blas"):
+        halves = [_scores(_half(real, rng), _half(generated, rng)) for _ in range(draws)]
     intervals = {}
     for name, value in _scores(real, generated).items():
         reach = 1.96 * np.std([half[name] for half in halves], ddof=1)

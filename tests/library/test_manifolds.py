@@ -9,7 +9,7 @@ from hvae_keras.metrics import density_coverage, frechet_distance, manifolds, pr
 
 
 def distances(a, b):
-    return [[float(np.sqrt(((x - y) ** 2).sum())) for y in b] for x in a]
+    return np.sqrt(((a[:, None] - b) ** 2).sum(axis=-1)).tolist()
 
 
 def radii(points, k):
@@ -84,13 +84,27 @@ def test_sets_of_copies(rng):
     assert found(x, x, 5) == (1, 1, 8 / 5, 1)
 
 
-def test_neighbours_are_told_apart_where_norms_would_not(rng):
+@pytest.mark.parametrize(("clusters", "size", "k"), [(6, 9, 3), (150, 3, 2)])
+def test_neighbours_are_told_apart_where_norms_would_not(rng, clusters, size, k):
     """Clusters a billionth wide, about points whose squared norms keep no digit of that."""
-    centres = 10 * rng.normal(size=(6, 8))
-    real, generated = (centres.repeat(9, axis=0) + 1e-9 * rng.normal(size=(54, 8)) for _ in range(2))
-    expected = by_loops(real, generated, 3)
-    assert found(real, generated, 3) == pytest.approx(expected, abs=1e-12)
+    centres = 10 * rng.normal(size=(clusters, 8)).repeat(size, axis=0)
+    real, generated = (centres + 1e-9 * rng.normal(size=centres.shape) for _ in range(2))
+    expected = by_loops(real, generated, k)
+    assert found(real, generated, k) == pytest.approx(expected, abs=1e-12)
     assert 0.2 < expected[0] < 0.98 and 0.2 < expected[1] < 0.98
+
+
+def test_equal_lengths_are_equal_however_they_were_computed(rng):
+    """A ball about each point of x holds it and its 5 neighbours, one of them on the border, and nothing far.
+
+    In clusters the lengths come from differences one by one, or all at once, as others are near or far.
+    """
+    clusters = rng.normal(size=(12, 30)).repeat(10, axis=0) + 1e-4 * rng.normal(size=(120, 30))
+    far = rng.normal(size=(2000, 30)) + 100
+    for x, others in ((clusters, far), (clusters, far[:5]), (rng.normal(size=(300, 30)), far[:64])):
+        generated = np.concatenate([others, x])
+        expected = 6 * len(x) / (5 * len(generated))
+        assert density_coverage(x, generated).density == pytest.approx(expected, rel=1e-12)
 
 
 def test_one_example_far_away_costs_the_others_no_digits(rng):
