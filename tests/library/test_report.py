@@ -41,6 +41,13 @@ def quick(tmp_path_factory):
         yield
 
 
+@pytest.fixture
+def few(monkeypatch):
+    """Reports of three quick sections."""
+    for key in set(SECTIONS) - {"what", "samples", "bound"}:
+        monkeypatch.delitem(SECTIONS, key)
+
+
 @cache
 def pictures():
     """A bright square in one of four corners (level 2), of one of three greys (level 1), under noise."""
@@ -227,7 +234,7 @@ def check_page(found):
 
 
 def check_json(found):
-    """No NaN, and each null has a reason, but for what is None by its meaning: the level of what has none."""
+    """No NaN, and each null has a reason, but for the lowest level that is inferred where none is."""
 
     def refuse(constant):
         raise AssertionError(f"{constant} in JSON")
@@ -236,7 +243,7 @@ def check_json(found):
         nulls = {place for place, value in leaves(section.get("values", {})) if value is None}
         explained = section.get("nulls", {})
         assert nulls >= set(explained) and all(explained.values())
-        assert all(place.endswith("level") for place in nulls - set(explained))
+        assert all(place.endswith("from_level") for place in nulls - set(explained))
 
 
 def leaves(value, place=""):
@@ -312,12 +319,25 @@ def test_information_is_that_of_metrics():
 
 def test_disentanglement_is_that_of_metrics():
     model, data = example("TopDown")
-    found = section("TopDown", "disentanglement")["by_level"]
+    found = section("TopDown", "disentanglement")
     expected = metrics.disentanglement_by_level(model, data.test.x, data.test.factors, data.levels)
-    for level, of in zip(found, expected, strict=True):
-        close(level["mig"]["score"], of.mig.score)
-        close(level["dci"]["completeness"], of.dci.completeness)
-        assert set(level["by_data_level"]) == {"1", "2"}
+    for level, of in enumerate(expected, 1):
+        scores = found["by_level"][f"z{level}"]
+        close(scores["mig"]["score"], of.mig.score)
+        close(scores["sap"]["score"], of.sap.score)
+        close(scores["dci"]["completeness"], of.dci.completeness)
+        for data_level, means in of.by_data_level.items():
+            close(found["informativeness_by_data_level"][str(data_level)][f"z{level}"], means["informativeness"])
+
+
+def test_a_level_of_very_many_codes_is_not_compared_with_factors(monkeypatch):
+    monkeypatch.setattr(SECTIONS["disentanglement"], "WIDEST", 2)
+    found = section("TopDown", "disentanglement")
+    assert found["by_level"]["z1"] is None and found["by_level"]["z2"] is not None
+    assert found["nulls"]["by_level.z1"] == "3 codes, more than the 2 that are compared here"
+    monkeypatch.setattr(SECTIONS["disentanglement"], "WIDEST", 1)
+    with pytest.raises(blocks.LeftOutError, match="Every level has more than 1 codes"):
+        section("TopDown", "disentanglement")
 
 
 def drawn(model, n):
@@ -410,7 +430,7 @@ def test_the_same_arguments_give_the_same_bytes_and_the_model_is_left_as_it_was(
     assert again.json() == first.json()
 
 
-def test_another_seed_gives_other_draws():
+def test_another_seed_gives_other_draws(few):
     model, data = example("GAN")
     assert report(model, data, seed=1).html() != report(model, data).html()
 
@@ -457,7 +477,7 @@ def test_labels_that_no_factor_has_leave_the_samples_out():
     assert "told one of 5 labels, and 0 factors of squares" in sections["samples"].reason
 
 
-def test_progress_counts_the_sections():
+def test_progress_counts_the_sections(few):
     told = []
     report(make_game(models.GAN), pictures(), progress=lambda *step: told.append(step))
     assert {total for _, total, _ in told} == {len(SECTIONS)}
@@ -500,22 +520,22 @@ def test_data_out_of_the_range_of_the_likelihood_are_one_line():
         report(few, tunes())
 
 
-def test_a_section_that_fails_does_not_take_the_others_with_it(monkeypatch):
+def test_a_section_that_fails_does_not_take_the_others_with_it(few, monkeypatch):
     def fail(subject):
-        raise FloatingPointError("a KL of\nlevel <2> is NaN")
+        raise FloatingPointError("a weight of\nlevel <2> is NaN")
 
     model, data = example("GAN")
     whole = report(model, data).as_dict()["sections"]
-    monkeypatch.setattr(SECTIONS["levels"], "make", fail)
+    monkeypatch.setattr(SECTIONS["bound"], "make", fail)
     found = report(model, data)
-    assert [section.key for section in found.failed] == ["levels"]
-    assert found.failed[0].reason == "FloatingPointError: a KL of level <2> is NaN"
-    assert "This section failed. FloatingPointError: a KL of level <2> is NaN" in Page(found.html()).text
-    whole["levels"] = {"status": "failed", "reason": found.failed[0].reason}
+    assert [section.key for section in found.failed] == ["bound"]
+    assert found.failed[0].reason == "FloatingPointError: a weight of level <2> is NaN"
+    assert "This section failed. FloatingPointError: a weight of level <2> is NaN" in Page(found.html()).text
+    whole["bound"] = {"status": "failed", "reason": found.failed[0].reason}
     assert found.as_dict()["sections"] == whole
 
 
-def test_both_files_are_written_or_none(tmp_path, monkeypatch):
+def test_both_files_are_written_or_none(few, tmp_path, monkeypatch):
     found = report(*example("GAN"))
     page, beside = found.write(tmp_path / "new" / "gan.html")
     assert page.read_text(encoding="utf-8") == found.html()
@@ -528,7 +548,7 @@ def test_both_files_are_written_or_none(tmp_path, monkeypatch):
     assert sorted(path.name for path in page.parent.iterdir()) == ["gan.html", "gan.json"]
 
 
-def test_a_path_that_cannot_be_written_is_one_line(tmp_path):
+def test_a_path_that_cannot_be_written_is_one_line(few, tmp_path):
     found = report(*example("GAN"))
     with pytest.raises(ReportError, match=r"NAME\.html; got gan\.pdf"):
         found.write(tmp_path / "gan.pdf")
@@ -599,11 +619,11 @@ def test_a_classifier_fits_the_size_of_the_pictures(shape, maps):
 
 def test_one_factor_has_an_inception_score():
     data = load("digits")
-    few = [split.where(np.arange(N)) for split in (data.train, data.validation, data.test)]
-    digits = Dataset("digits", *few, factor_values=data.factor_values)
-    found = report(make_vae(shape=SHAPE), digits).as_dict()["sections"]["fidelity"]["values"]["by_features"]
-    scores = found["classifier of the factors (digit)"]
-    assert 1 <= scores["Inception Score"]["value"] <= 10
+    parts = [split.where(np.arange(N)) for split in (data.train, data.validation, data.test)]
+    digits = Dataset("digits", *parts, factor_values=data.factor_values)
+    measured = subject(make_vae(shape=SHAPE), digits, N, 0, None, lambda what: None)
+    found = SECTIONS["fidelity"].make(measured).values["by_features"]["classifier of the factors (digit)"]
+    assert found["Inception Score"].d == 10 and 1 <= found["Inception Score"].value <= 10
 
 
 # Numbers for readers
@@ -631,7 +651,7 @@ def test_numbers_have_the_digits_that_their_interval_allows():
 # The command
 
 
-def test_the_command_writes_both_files_and_says_where(tmp_path):
+def test_the_command_writes_both_files_and_says_where(few, tmp_path):
     path = tmp_path / "vae.keras"
     make_vae(shape=SHAPE).save(path)
     result = CliRunner().invoke(
@@ -644,7 +664,7 @@ def test_the_command_writes_both_files_and_says_where(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["title"] == "VAE on digits"
 
 
-def test_a_failed_section_ends_the_command_with_1(tmp_path, monkeypatch):
+def test_a_failed_section_ends_the_command_with_1(few, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_vae(shape=SHAPE).save("vae.keras")
     monkeypatch.setattr(SECTIONS["bound"], "make", lambda subject: 1 / 0)

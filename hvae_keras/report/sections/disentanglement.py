@@ -3,8 +3,9 @@
 import numpy as np
 
 from hvae_keras import metrics
+from hvae_keras.latents import infer_latents
 from hvae_keras.models import Autoencoder
-from hvae_keras.report.blocks import Content, LeftOutError, number
+from hvae_keras.report.blocks import Content, LeftOutError, Missing, number
 from hvae_keras.report.factors import draw_table
 from hvae_keras.report.subject import Subject
 
@@ -21,6 +22,7 @@ LIMITS = (
     "so that a dead level may seem informative."
 )
 EXAMPLES, BINS = 1000, 20
+WIDEST = 64  # codes of a level; the time grows with codes times factors
 TESTED = 0.25  # share of the examples that informativeness is measured on, the default of `metrics.dci`
 
 
@@ -28,72 +30,69 @@ def make(subject: Subject) -> Content:
     """Scores of the codes of each level, and how well each factor is read from each level."""
     content, data = Content(), subject.data
     n = min(subject.n, EXAMPLES)
-    x = subject.test.x[:n]
     factors = {name: index[:n] for name, index in subject.test.factors.items() if np.ptp(index[:n]) > 0}
     if not factors:
         raise LeftOutError(f"{data.name} has no known factors.")
-    found = _scores(subject, x, factors)
-    names = ["codes" if of["level"] is None else f"z{of['level']}" for of in found]
+    codes = _codes(subject, subject.test.x[:n])
+    few = {name: z for name, z in codes.items() if z.shape[1] <= WIDEST}
+    told = {
+        name: f"{z.shape[1]} codes, more than the {WIDEST} that are compared here" for name, z in codes.items()
+    }
+    if not few:
+        raise LeftOutError(f"Every level has more than {WIDEST} codes, which takes too long to compare.")
+    scores = {}
+    for name, z in few.items():
+        subject.step(f"scores of disentanglement, {name}")
+        scores[name] = {
+            "mig": metrics.mig(z, factors, BINS),
+            "sap": metrics.sap(z, factors, seed=subject.seed),
+            "dci": metrics.dci(z, factors, seed=subject.seed),
+        }
     rows = [
         [name, *(number(value) for value in (*of["dci"][:3], of["mig"].score, of["sap"].score))]
-        for name, of in zip(names, found, strict=True)
+        for name, of in scores.items()
     ]
     content.tabulate(
         f"Codes of {n:,} test examples against {len(factors)} factors; MIG with {BINS} bins.",
         ["codes", "disentanglement", "completeness", "informativeness", "MIG", "SAP"],
         rows,
     )
+    for name in codes:
+        if name not in few:
+            content.say(f"{name} is left out: it is a map of {told[name]}.")
     chance = {name: float(np.bincount(index).max() / n) for name, index in factors.items()}
-    tested = round(TESTED * n)
-    draw_table(
-        content,
-        np.array(
-            [
-                [
-                    *of["dci"].informativeness_by_factor.values(),
-                ]
-                for of in found
-            ]
-        ),
-        names,
-        list(factors),
-        data.levels,
-        f"Share of {tested:,} test examples whose factor a random forest reads rightly from the codes; ± at "
-        f"most {0.98 / tested**0.5:.2f}.",
-        "share read rightly",
-    )
-    told = ", ".join(f"{name} {value:.2f}" for name, value in chance.items())
-    content.say(f"Always naming the most frequent value would read rightly: {told}.")
-    if data.levels:
-        data_levels = sorted({data.levels[name] for name in factors}, reverse=True)
-        header = ["informativeness, mean", *(f"factors of level {level} of the data" for level in data_levels)]
-        rows = [
-            [name, *(number(of["by_data_level"][level]["informativeness"]) for level in data_levels)]
-            for name, of in zip(names, found, strict=True)
-            if of["by_data_level"]
-        ]
-        if rows:
-            content.tabulate("Means over the factors of a level of the data.", header, rows)
-    content.values |= {"n": n, "bins": BINS, "seed": subject.seed, "chance": chance, "by_level": found}
+    content.values |= {"n": n, "bins": BINS, "seed": subject.seed, "chance": chance}
+    content.values["by_level"] = {name: scores.get(name, Missing(told[name])) for name in codes}
+    _informativeness(content, subject, scores, chance, n)
     return content
 
 
-def _scores(subject: Subject, x: np.ndarray, factors: dict[str, np.ndarray]) -> list[dict]:
-    """Level, MIG, SAP, DCI and means by level of the data; an autoencoder's codes are no level."""
-    subject.step("scores of disentanglement")
-    if not isinstance(subject.model, Autoencoder):
-        arguments = {
-            "levels": subject.data.levels or None,
-            "examples": EXAMPLES,
-            "bins": BINS,
-            "seed": subject.seed,
+def _codes(subject: Subject, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Name -> codes `[n, d]`: the means of each level, as `metrics.disentanglement_by_level` takes them."""
+    if isinstance(subject.model, Autoencoder):
+        return {"codes": np.asarray(subject.model.encode(x))}
+    z = infer_latents(subject.need_posterior(), x, temperature=0.0)
+    return {f"z{level}": part.reshape(len(x), -1) for level, part in enumerate(z, 1)}
+
+
+def _informativeness(
+    content: Content, subject: Subject, scores: dict[str, dict], chance: dict[str, float], n: int
+) -> None:
+    """How well each factor is read from each level, and the means over the factors of a level of the data."""
+    names, levels, tested = list(chance), subject.data.levels, round(TESTED * n)
+    read = np.array([list(of["dci"].informativeness_by_factor.values()) for of in scores.values()])
+    caption = (
+        f"Share of {tested:,} test examples whose factor a random forest reads rightly from the codes; ± at most "
+        f"{0.98 / tested**0.5:.2f}."
+    )
+    draw_table(content, read, list(scores), names, levels, caption, "share read rightly")
+    told = ", ".join(f"{name} {value:.2f}" for name, value in chance.items())
+    content.say(f"Always naming the most frequent value would read rightly: {told}.")
+    if levels:
+        means = dict(sorted(metrics.mean_by_data_level(read, names, levels).items(), reverse=True))
+        header = ["informativeness, mean", *(f"factors of level {level} of the data" for level in means)]
+        rows = [[name, *map(number, row)] for name, row in zip(scores, np.array([*means.values()]).T, strict=True)]
+        content.tabulate("Means over the factors of a level of the data.", header, rows)
+        content.values["informativeness_by_data_level"] = {
+            level: dict(zip(scores, row, strict=True)) for level, row in means.items()
         }
-        found = metrics.disentanglement_by_level(subject.need_posterior(), x, factors, **arguments)
-        return [of._asdict() for of in found]
-    codes = np.asarray(subject.model.encode(x))
-    scores = {
-        "mig": metrics.mig(codes, factors, BINS),
-        "sap": metrics.sap(codes, factors, seed=subject.seed),
-        "dci": metrics.dci(codes, factors, seed=subject.seed),
-    }
-    return [{"level": None, **scores, "by_data_level": {}}]
