@@ -5,8 +5,11 @@ on different features, or by another number of examples, cannot be compared.
 """
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 BLOCK = 2**20  # pairs held at a time: 8 MB
+# Products of small matrices: where other programs work too, several threads wait many times as long as one.
+one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
@@ -40,6 +43,7 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     return max(0.0, float(gap @ gap + (root**2).sum() + (other**2).sum() - 2 * shared))
 
 
+@one_thread
 def kernel_distance(real: np.ndarray, generated: np.ndarray) -> float:
     """Squared maximum mean discrepancy of two sets of features, kernel (x·y / d + 1)³, without bias.
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from hvae_keras.metrics.fidelity import BLOCK, checked_pair
+from hvae_keras.metrics.fidelity import BLOCK, checked_pair, one_thread
 
 NEAR = 1e-4  # of a squared norm: a smaller squared distance is not computed from norms
 BORDER = 1 + 2e-9  # of a squared radius
@@ -32,6 +32,7 @@ class DensityCoverage(NamedTuple):
     coverage: float
 
 
+@one_thread
 def precision_recall(real: np.ndarray, generated: np.ndarray, k: int = 3) -> PrecisionRecall:
     """Improved precision and recall (Kynkäänniemi et al. 2019, equations 1 and 2).
 
@@ -59,6 +60,7 @@ def precision_recall(real: np.ndarray, generated: np.ndarray, k: int = 3) -> Pre
     return PrecisionRecall(float(found_generated.mean()), float(found_real.mean()))
 
 
+@one_thread
 def density_coverage(real: np.ndarray, generated: np.ndarray, k: int = 5) -> DensityCoverage:
     """Density and coverage (Naeem et al. 2020, Reliable fidelity and diversity metrics, equations 2 and 3).
 

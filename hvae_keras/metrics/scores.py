@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from hvae_keras.metrics.fidelity import frechet_distance, kernel_distance
+from hvae_keras.metrics.fidelity import frechet_distance, kernel_distance, one_thread
 from hvae_keras.metrics.inception_score import inception_score
 from hvae_keras.metrics.manifolds import density_coverage, precision_recall
 
@@ -193,11 +192,10 @@ class Fidelity:
         return self._floors[n, seed, draws]
 
 
+@one_thread
 def _intervals(real: Seen, generated: Seen, rng: np.random.Generator, draws: int) -> dict[str, Interval]:
     """Every score, with the interval that random halves of both sets give."""
-    # One thread for products of small matrices: where others work too, several wait many times as long.
-    with threadpool_limits(1, user_api="blas"):
-        halves = [_scores(_half(real, rng), _half(generated, rng)) for _ in range(draws)]
+    halves = [_scores(_half(real, rng), _half(generated, rng)) for _ in range(draws)]
     intervals = {}
     for name, value in _scores(real, generated).items():
         reach = 1.96 * np.std([half[name] for half in halves], ddof=1)
