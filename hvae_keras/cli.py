@@ -6,7 +6,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -16,12 +23,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+package_app = typer.Typer(
+    help="What a grading platform needs to grade one lesson (for instructors).", no_args_is_help=True
+)
+app.add_typer(package_app, name="package")
 console = Console()
 COLOURS = {
     "passed": "green",
     "wrong": "red",
     "error": "red",
     "timed out": "red",
+    "out of memory": "red",
     "missing": "yellow",
     "not attempted": "dim",
 }
@@ -81,33 +93,74 @@ def list_lessons(
 
 @app.command()
 def grade(
-    path: Annotated[Path, typer.Argument(help="A notebook, or a folder of them.", show_default=False)],
+    path: Annotated[
+        Path, typer.Argument(help="A notebook, a folder of submissions, or a platform's zip.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for marks and feedback; by default grades/, and nothing for one notebook."),
+    ] = None,
     lesson: Annotated[
         str | None, typer.Option(help="Which lesson it is, where the notebook does not say.")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write everything to this JSON file.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write a row a submission to this CSV file.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the checks' random inputs.")] = 0,
-    limit: Annotated[float, typer.Option(help="Seconds an exercise may take.")] = 20.0,
+    roster: Annotated[Path | None, typer.Option(help="The class: a CSV with a column `student`.")] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="Points, lateness, seed ...: a file like course.toml.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the checks' random inputs.")] = None,
+    limit: Annotated[float | None, typer.Option(help="Seconds an exercise may take.")] = None,
+    leave_out: Annotated[
+        list[str] | None, typer.Option(help="An exercise that does not count; may be repeated.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Submissions graded at once; by default one a core.")] = None,
 ) -> None:
-    """Grade a notebook, or every notebook in a folder."""
-    from hvae_keras.course import grading
-    from hvae_keras.course.places import course_root
+    """Grade a notebook or a class. Stopped at any moment, the same command goes on where it was."""
+    import tempfile
+    from dataclasses import replace
+
+    from hvae_keras.course.arrivals import collect, read_roster
+    from hvae_keras.course.classroom import grade_class
+    from hvae_keras.course.places import course_root, find_lesson
+    from hvae_keras.course.pool import GraderFailed
+    from hvae_keras.course.settings import SettingsError, course_settings, read_settings
 
     root = course_root()
-    paths = grading.find_submissions(path)
-    reports = []
-    with _progress() as bar:
-        task = bar.add_task("grading", total=len(paths))
-        for item in paths:
-            bar.update(task, description=item.name)
-            reports.append(grading.grade(item, root, lesson, seed, limit))
-            bar.advance(task)
-    _print_one(reports[0]) if len(reports) == 1 else _print_many(reports)
-    if json:
-        grading.write_json(json, reports)
-    if csv:
-        grading.write_csv(csv, reports)
+    single = path.is_file() and path.suffix != ".zip"
+    keep = out if out or single else Path("grades")
+    with tempfile.TemporaryDirectory(prefix="hvae-grade-") as scratch, _grading_progress() as bar:
+        folder = keep or Path(scratch)
+        task = bar.add_task("starting", total=None)
+
+        def moved(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=f"{what:40.40}")
+
+        try:
+            chosen = read_settings(settings, root) if settings else course_settings(root)
+            flags = {"seed": seed, "seconds": limit, "leave_out": leave_out and frozenset(leave_out)}
+            chosen = replace(chosen, **{name: value for name, value in flags.items() if value is not None})
+            classroom = grade_class(
+                collect(path, folder / "submissions"),
+                folder,
+                root,
+                chosen,
+                lesson and find_lesson(root, lesson),
+                read_roster(roster) if roster else (),
+                jobs,
+                moved,
+            )
+        except (SettingsError, GraderFailed, ValueError) as error:
+            bar.stop()
+            _fail(error)
+        except KeyboardInterrupt:
+            bar.stop()
+            console.print("Stopped. What is graded is kept: the same command goes on from here.")
+            raise typer.Exit(130) from None
+    _show_grades(classroom, single)
+    if keep:
+        from hvae_keras.course.outputs import write_outputs
+
+        write_outputs(keep, classroom.students, chosen, root)
+        console.print(f"{keep}/: summary.html, grades.csv, students/", highlight=False)
 
 
 @app.command()
@@ -219,6 +272,63 @@ def report(
         raise typer.Exit(1)
 
 
+@app.command()
+def bundle(
+    out: Annotated[Path, typer.Option(help="The zip.")] = Path("hvae_course.zip"),
+) -> None:
+    """Write the zip that students get: lessons, library, data and checks, no solutions (for instructors)."""
+    from hvae_keras.course.bundle import CannotPack, write_bundle
+    from hvae_keras.course.places import course_root
+
+    try:
+        names = write_bundle(course_root(), out)
+    except CannotPack as error:
+        _fail(error)
+    console.print(f"{out}: {len(names)} files, {out.stat().st_size / 1e6:.1f} MB", highlight=False, soft_wrap=True)
+
+
+@package_app.command()
+def gradescope(
+    lesson: LessonArgument,
+    out: Annotated[Path | None, typer.Option(help="The zip; by default gradescope_LESSON.zip.")] = None,
+) -> None:
+    """Write the autograder zip of a lesson."""
+    from hvae_keras.course.bundle import CannotPack
+    from hvae_keras.course.package import write_gradescope
+    from hvae_keras.course.places import course_root, find_lesson
+
+    root = course_root()
+    slug = find_lesson(root, lesson)
+    out = Path(f"gradescope_{slug}.zip") if out is None else out
+    try:
+        write_gradescope(root, slug, out)
+    except CannotPack as error:
+        _fail(error)
+    console.print(f"{out}: upload it under Configure Autograder, Ubuntu 22.04.", highlight=False, soft_wrap=True)
+    console.print("In the assignment's settings give it 2 CPUs, 3 GB and 20 minutes.", highlight=False)
+
+
+@package_app.command()
+def github(
+    lesson: LessonArgument,
+    out: Annotated[Path | None, typer.Option(help="The folder; by default github_LESSON.")] = None,
+) -> None:
+    """Write a template repository: a lesson, and the workflow that grades every push."""
+    from hvae_keras.course.bundle import CannotPack
+    from hvae_keras.course.package import write_github
+    from hvae_keras.course.places import course_root, find_lesson
+
+    root = course_root()
+    slug = find_lesson(root, lesson)
+    out = Path(f"github_{slug}") if out is None else out
+    try:
+        write_github(root, slug, out)
+    except (CannotPack, FileExistsError) as error:
+        _fail(error)
+    console.print(f"{out}: push it as a template repository.", highlight=False, soft_wrap=True)
+    console.print("Students can change its checks: for marks that count, run `hvae grade` on what you collect.")
+
+
 def _fail(error: Exception) -> None:
     """End with one line, as `main` does."""
     Console(stderr=True).print(f"hvae: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
@@ -230,28 +340,47 @@ def _progress() -> Progress:
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
-def _print_one(report: object) -> None:
-    if report.problem:
-        console.print(f"{report.submission}: {report.problem}", style="red", highlight=False, markup=False)
-    for verdict in report.verdicts:
-        console.print(str(verdict), style=COLOURS[verdict.status], highlight=False, markup=False)
-    console.print(f"{report.submission}: {report.points:g} of {report.of:g} points", highlight=False)
+def _grading_progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
-def _print_many(reports: list) -> None:
-    from hvae_keras.course.judge import SYMBOLS
+def _show_grades(classroom: object, single: bool) -> None:
+    """Each verdict of a single notebook; a table for a class; and what the system does not guard against."""
+    from hvae_keras.course.sandbox import PARTS
 
-    for lesson in dict.fromkeys(report.lesson for report in reports):
-        group = [report for report in reports if report.lesson == lesson]
-        ids = [verdict.exercise for verdict in group[0].verdicts]
-        table = Table(lesson or "(lesson unknown)", box=None, pad_edge=False)
-        for name in (*ids, "Points"):
-            table.add_column(name, no_wrap=True)
-        for report in group:
-            cells = (f"[{COLOURS[v.status]}]{SYMBOLS[v.status]} {v.points:g}" for v in report.verdicts)
-            table.add_row(escape(report.submission), *cells, f"{report.points:g}/{report.of:g}")
-        console.print(table)
-    for report in reports:
+    _print_one(classroom.students[0].marks) if single else _print_many(classroom.students)
+    if classroom.known and not single:
+        console.print(f"{classroom.known} known from before, {classroom.graded} graded now", style="dim")
+    for part in PARTS if classroom.confined is not None else ():
+        if part not in classroom.confined:
+            console.print(f"Not enforced on this system: {PARTS[part]}.", style="yellow", highlight=False)
+
+
+def _print_one(marks: tuple) -> None:
+    for mark in marks:
+        report = mark.report
         if report.problem:
             console.print(f"{report.submission}: {report.problem}", style="red", highlight=False, markup=False)
+        for verdict in report.verdicts:
+            console.print(str(verdict), style=COLOURS[verdict.status], highlight=False, markup=False)
+        console.print(f"{report.submission}: {mark.points:g} of {mark.of:g} points", highlight=False, markup=False)
+
+
+def _print_many(students: tuple) -> None:
+    from hvae_keras.course.judge import SYMBOLS
+
+    marks = [(one.student.key, mark) for one in students for mark in one.marks]
+    for lesson in sorted({mark.report.lesson for _, mark in marks}):
+        group = [(key, mark) for key, mark in marks if mark.report.lesson == lesson]
+        table = Table(lesson or "(lesson unknown)", box=None, pad_edge=False)
+        for name in (*(verdict.exercise for verdict in group[0][1].report.verdicts), "Points"):
+            table.add_column(name, no_wrap=True)
+        for key, mark in group:
+            cells = (f"[{COLOURS[v.status]}]{SYMBOLS[v.status]} {v.points:g}" for v in mark.report.verdicts)
+            table.add_row(escape(key), *cells, f"{mark.points:g}/{mark.of:g}")
+        console.print(table)
+    for key, mark in marks:
+        if mark.report.problem:
+            console.print(f"{key}: {mark.report.problem}", style="red", highlight=False, markup=False)
     console.print("  ".join(f"{symbol} {status}" for status, symbol in SYMBOLS.items()), style="dim")

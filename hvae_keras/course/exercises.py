@@ -26,7 +26,7 @@ from types import ModuleType
 import numpy as np
 
 from hvae_keras.course.places import exercise_order
-from hvae_keras.course.values import show
+from hvae_keras.course.values import NUMERIC_KINDS, show
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,10 @@ def assert_close(got: object, expected: object, rtol: float = 1e-4, atol: float 
     if got is None:
         raise Mismatch([*lines, got_label + "None: is there a `return`?"])
     try:
-        value = np.asarray(got, dtype=np.float64)
+        value = np.asarray(got)
+        if value.dtype.kind not in NUMERIC_KINDS:  # "7.0" is no number, though NumPy would read it as one
+            raise TypeError
+        value = value.astype(np.float64)
     except (TypeError, ValueError):
         raise Mismatch([*lines, got_label + f"{show(got)}, which is not an array of numbers"]) from None
     if value.shape != target.shape:

@@ -45,6 +45,17 @@ class TimedOut(StudentFailure):
 
 
 @dataclass(eq=False)
+class OutOfMemory(StudentFailure):
+    """The function asked for more memory than it was given."""
+
+    message: str
+    status = "out of memory"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(eq=False)
 class StudentError(StudentFailure):
     """An exception inside the student's function, or the end of the process it ran in.
 

@@ -1,19 +1,20 @@
 """Grading submissions: each one's functions run in a process of its own, the verdicts are made here."""
 
-import csv
-import io
-import json
 import re
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hvae_keras.course.exercises import Exercise, exercises_in, load_checks
-from hvae_keras.course.judge import LIMIT_SECONDS, Verdict, judge
-from hvae_keras.course.places import NoSuchLesson, checks_file, exercise_order, find_lesson, write_whole
+from hvae_keras.course.judge import Verdict, judge
+from hvae_keras.course.places import NoSuchLesson, checks_file, find_lesson, lessons
+from hvae_keras.course.settings import Settings
 from hvae_keras.course.submission import Submission, Unreadable, read_submission
-from hvae_keras.course.worker import Worker
+from hvae_keras.course.worker import Start, Worker, start_program
+
+DEFAULTS = Settings()
+FAULT = "not the student's fault, please report it: "
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Report:
     verdicts: tuple[Verdict, ...]
     problem: str = ""
 
+    @property
+    def grader_failed(self) -> bool:
+        """Whether an exercise has no honest verdict, for a fault of the checks or of the grader."""
+        return any(note.startswith(FAULT) for verdict in self.verdicts for note in verdict.notes)
+
     def as_dict(self) -> dict:
         """The report as JSON data."""
         return {
@@ -40,58 +46,105 @@ class Report:
             "exercises": [verdict.as_dict() for verdict in self.verdicts],
         }
 
-
-def find_submissions(path: Path) -> list[Path]:
-    """The notebooks in a folder and its subfolders, in order; or the file itself. Raises FileNotFoundError."""
-    if path.is_dir():
-        found = sorted(item for item in path.rglob("*.ipynb") if ".ipynb_checkpoints" not in item.parts)
-        if not found:
-            raise FileNotFoundError(f"{path} holds no notebooks (*.ipynb)")
-        return found
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file or folder {path}")
-    return [path]
+    @classmethod
+    def from_dict(cls, data: dict) -> "Report":
+        """The report that `as_dict` wrote. Raises KeyError or TypeError for anything else."""
+        values = {name: value for name, value in data.items() if name != "exercises"}
+        return cls(**values, verdicts=tuple(Verdict.from_dict(item) for item in data["exercises"]))
 
 
 def grade(
-    path: Path, root: Path, lesson: str | None = None, seed: int = 0, limit: float = LIMIT_SECONDS
+    path: Path,
+    root: Path,
+    lesson: str | None = None,
+    settings: Settings = DEFAULTS,
+    start: Start = start_program,
+    judged: Callable[[Verdict], None] = lambda verdict: None,
 ) -> Report:
-    """Grade one submission: `limit` seconds an exercise, enforced from outside the submission's process.
+    """Grade one submission, each exercise in a process of its own, so that none can change another's fate.
 
     `lesson` says which one it is; otherwise the notebook's own metadata does, or the number that begins its
-    name. Never raises for what a submission contains.
+    name. `start` starts the processes. `judged` is told each verdict as it comes. Never raises for what a
+    submission contains.
     """
-    start = time.monotonic()
+    began = time.monotonic()
     try:
         submission = read_submission(path)
         slug = lesson_of(submission, root, lesson)
     except (Unreadable, NoSuchLesson) as problem:
-        return _unreadable(path, root, lesson, str(problem), time.monotonic() - start)
-    with Worker(submission) as worker:
-        worker.launch()  # imports in its process while the checks are imported in ours
-        exercises = exercises_in(load_checks(checks_file(root, slug)))
-        verdicts = tuple(_judged(exercise, worker, seed, limit) for exercise in exercises)
-    return _report(path, slug, verdicts, time.monotonic() - start)
+        return unreadable(path, root, lesson, settings, str(problem), time.monotonic() - began)
+    verdicts = []
+    for exercise in counted_exercises(root, slug, settings):
+        verdict = _judged(exercise, submission, settings, start)
+        judged(verdict)
+        verdicts.append(worth(verdict, settings))
+    return _report(path, slug, tuple(verdicts), time.monotonic() - began)
 
 
-def _judged(exercise: Exercise, worker: Worker, seed: int, limit: float) -> Verdict:
-    """The verdict on one exercise. A fault of the checks or of ours costs one exercise, never a class."""
-    notes = notes_on(worker.submission, exercise)
+def counted_exercises(root: Path, slug: str, settings: Settings) -> list[Exercise]:
+    """The exercises of a lesson that count."""
+    exercises = exercises_in(load_checks(checks_file(root, slug)))
+    return [exercise for exercise in exercises if exercise.id not in settings.leave_out]
+
+
+def worth(verdict: Verdict, settings: Settings) -> Verdict:
+    """The verdict with the points that the instructor gives for the exercise, in place of the lesson's own."""
+    factor = settings.points.get(verdict.exercise, verdict.of) / verdict.of if verdict.of else 1.0
+    if factor == 1.0:
+        return verdict
+    checks = tuple(replace(check, points=check.points * factor, of=check.of * factor) for check in verdict.checks)
+    return replace(verdict, points=verdict.points * factor, of=verdict.of * factor, checks=checks)
+
+
+def unreadable(
+    path: Path,
+    root: Path,
+    lesson: str | None,
+    settings: Settings,
+    problem: str,
+    seconds: float = 0.0,
+    status: str = "missing",
+) -> Report:
+    """The report on what cannot be graded: every exercise `status`, where the lesson is known."""
     try:
-        return judge(exercise, worker, seed, limit, notes)
+        slug = lesson_of(Submission(path, None, []), root, lesson)
+    except NoSuchLesson:
+        return _report(path, "", (), seconds, problem)
+    verdicts = tuple(
+        worth(Verdict(exercise.id, exercise.name, status, 0.0, exercise.points, 0.0, (), (problem,)), settings)
+        for exercise in counted_exercises(root, slug, settings)
+    )
+    return _report(path, slug, verdicts, seconds, problem)
+
+
+def _judged(exercise: Exercise, submission: Submission, settings: Settings, start: Start) -> Verdict:
+    """The verdict on one exercise. A fault of the checks or of ours costs one exercise, never a class."""
+    notes = notes_on(submission, exercise)
+    try:
+        for _ in range(2):
+            with Worker(submission, start, int(settings.memory * 2**30)) as worker:
+                verdict = judge(exercise, worker, settings.seed, settings.seconds, notes)
+            # A crash may be the machine's. Whoever crashes twice does so by themselves.
+            if not worker.crashed:
+                break
+        return verdict
     except Exception as error:
-        fault = (
-            f"not the student's fault, please report it: the grader failed with {type(error).__name__}: {error}"
-        )
+        fault = f"{FAULT}the grader failed with {type(error).__name__}: {error}"
         return Verdict(exercise.id, exercise.name, "error", 0.0, exercise.points, 0.0, (), (*notes, fault))
 
 
 def lesson_of(submission: Submission, root: Path, lesson: str | None = None) -> str:
-    """The slug of the lesson a submission answers. Raises NoSuchLesson where nothing says."""
+    """The slug of the lesson a submission answers. Raises NoSuchLesson where nothing says.
+
+    That is `lesson`, or what the notebook says of itself, or a lesson named in the file's name, or the number
+    that begins the file's name.
+    """
     if lesson is not None:
         return find_lesson(root, lesson)
-    number = re.match(r"\D*(\d+)", submission.path.stem)
-    for key in (submission.lesson, number and number[1]):
+    name = submission.path.stem
+    named = [slug for slug in lessons(root) if slug in name]
+    number = re.match(r"\D*(\d+)", name)
+    for key in (submission.lesson, *named, number and number[1]):
         if key:
             try:
                 return find_lesson(root, key)
@@ -109,45 +162,6 @@ def notes_on(submission: Submission, exercise: Exercise) -> list[str]:
     return [f"defined {len(cells)} times (cells {where}): the last one counts"]
 
 
-def write_json(path: Path, reports: Iterable[Report]) -> None:
-    """Write all that is known about each submission."""
-    data = [report.as_dict() for report in reports]
-    write_whole(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_csv(path: Path, reports: Iterable[Report]) -> None:
-    """Write a row a submission: points and status of each exercise, the total, the problem."""
-    rows = list(reports)
-    ids = sorted({verdict.exercise for report in rows for verdict in report.verdicts}, key=exercise_order)
-    columns = ["submission", "lesson", "points", "of"]
-    columns += [f"{kind} {exercise}" for exercise in ids for kind in ("points", "status")] + ["problem"]
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    for report in rows:
-        row: dict[str, object] = {name: getattr(report, name) for name in ("submission", "lesson", "problem")}
-        row |= {"points": f"{report.points:g}", "of": f"{report.of:g}"}
-        for verdict in report.verdicts:
-            row[f"points {verdict.exercise}"] = f"{verdict.points:g}"
-            row[f"status {verdict.exercise}"] = verdict.status
-        table.writerow(row)
-    write_whole(path, text.getvalue())
-
-
 def _report(path: Path, slug: str, verdicts: tuple[Verdict, ...], seconds: float, problem: str = "") -> Report:
     points, of = sum(v.points for v in verdicts), sum(v.of for v in verdicts)
     return Report(path.name, slug, points, of, seconds, verdicts, problem)
-
-
-def _unreadable(path: Path, root: Path, lesson: str | None, problem: str, seconds: float) -> Report:
-    """The report on a file that cannot be graded: every exercise missing, where the lesson is known."""
-    try:
-        slug = lesson_of(Submission(path, None, []), root, lesson)
-    except NoSuchLesson:
-        return _report(path, "", (), seconds, problem)
-    exercises = exercises_in(load_checks(checks_file(root, slug)))
-    verdicts = tuple(
-        Verdict(exercise.id, exercise.name, "missing", 0.0, exercise.points, 0.0, (), (problem,))
-        for exercise in exercises
-    )
-    return _report(path, slug, verdicts, seconds, problem)

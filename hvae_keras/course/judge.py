@@ -12,7 +12,15 @@ from hvae_keras.course.failures import NotAttempted, StudentFailure, TimedOut
 from hvae_keras.course.session import Call, Proxy, Session
 from hvae_keras.course.values import show
 
-SYMBOLS = {"passed": "✓", "not attempted": "○", "missing": "–", "timed out": "⧖", "error": "!", "wrong": "✗"}
+SYMBOLS = {
+    "passed": "✓",
+    "wrong": "✗",
+    "error": "!",
+    "timed out": "⧖",
+    "out of memory": "▣",
+    "not attempted": "○",
+    "missing": "–",
+}
 LIMIT_SECONDS = 20.0
 LINE_LENGTH = 90
 
@@ -51,6 +59,12 @@ class Verdict:
     def as_dict(self) -> dict:
         """The verdict as JSON data."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict) -> "Verdict":
+        """The verdict that `as_dict` wrote. Raises KeyError or TypeError for anything else."""
+        checks = tuple(CheckResult(**{**check, "lines": tuple(check["lines"])}) for check in data["checks"])
+        return cls(**{**data, "checks": checks, "notes": tuple(data["notes"])})
 
     def __str__(self) -> str:
         """The few lines that a student reads."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from hvae_keras.course.exercises import Exercise, exercises_in, load_checks
@@ -9,8 +10,7 @@ from hvae_keras.course.judge import Verdict, judge
 from hvae_keras.course.places import NoSuchLesson, checks_file, course_root, find_lesson, source_file
 from hvae_keras.course.progress import Progress, load_progress, save_progress
 from hvae_keras.course.session import Session
-
-TRIES_BEFORE_REVEAL = 3
+from hvae_keras.course.settings import SettingsError, course_settings
 
 
 class NotPassed(Exception):
@@ -49,18 +49,19 @@ def hint(exercise_id: str) -> None:
     if taken < len(exercise.hints):
         print(f'hint("{exercise.id}") again for the next one.')
     elif source_file(root, find_lesson(root, exercise.id)).is_file():
-        print(f'That was the last hint. reveal("{exercise.id}") shows a solution {_revealed_when(record)}.')
+        shown = _not_shown_because(root, record) or f'reveal("{exercise.id}") shows a solution.'
+        print(f"That was the last hint. {shown}")
     else:
         print("That was the last hint.")
 
 
 def reveal(exercise_id: str) -> None:
-    """Show a solution, once the exercise is passed or has been tried three times."""
+    """Show a solution: once the exercise is passed or has been tried three times, unless `course.toml` differs."""
     root = course_root()
     exercise = find_exercise(root, exercise_id)
-    record = load_progress(root, exercise.id)
-    if not record.passed and record.tries < TRIES_BEFORE_REVEAL:
-        print(f"The solution of {exercise.id} is shown {_revealed_when(record)}.")
+    refusal = _not_shown_because(root, load_progress(root, exercise.id))
+    if refusal:
+        print(refusal)
         return
     slug = find_lesson(root, exercise.id)
     source = source_file(root, slug)
@@ -84,8 +85,10 @@ def find_exercise(root: Path, exercise_id: str) -> Exercise:
     raise NoSuchLesson(f"lesson {slug} has no exercise {exercise_id!r}; it has {ids}")
 
 
-def _revealed_when(record: Progress) -> str:
-    left = TRIES_BEFORE_REVEAL - record.tries
-    if record.passed or left <= 0:
-        return "now"
-    return f"after a pass, or after {left} more {'try' if left == 1 else 'tries'}"
+def _not_shown_because(root: Path, record: Progress) -> str:
+    """Why a solution is not shown yet, in a sentence; empty where it is shown."""
+    try:
+        policy = course_settings(root).reveal
+    except SettingsError as error:
+        return f"Solutions are not shown: tell your instructor that {error}."
+    return policy.condition(record.passed, record.tries, datetime.now().astimezone())

@@ -3,18 +3,20 @@
 A check takes the function under test by name; this plugin provides it, from a process of its own.
 """
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hvae_keras.course.grading import find_submissions, lesson_of, notes_on
+from hvae_keras.course.grading import lesson_of, notes_on
 from hvae_keras.course.judge import CheckResult, Verdict, run_check
-from hvae_keras.course.places import NoSuchLesson, course_root, find_lesson, source_file
-from hvae_keras.course.submission import Unreadable, read_submission
-from hvae_keras.course.worker import Worker
+from hvae_keras.course.places import NoSuchLesson, course_root, find_lesson, source_file, student_notebook
+from hvae_keras.course.submission import Unreadable, find_notebooks, read_submission
+from hvae_keras.course.worker import Start, Worker, start_program
 
-WORKERS = pytest.StashKey[dict[Path, Worker]]()
+WORKERS = pytest.StashKey[dict[tuple[Path, str], Worker]]()
+NURSERY = pytest.StashKey[object]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make room for one worker a submission."""
+    """Make room for the workers."""
     config.stash[WORKERS] = {}
 
 
@@ -33,6 +35,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End the workers."""
     for worker in config.stash.get(WORKERS, {}).values():
         worker.stop()
+    if NURSERY in config.stash:
+        config.stash[NURSERY].close()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -64,7 +68,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     check = next(check for check in exercise.checks if check.function.__name__ == pyfuncitem.originalname)
     seed = pyfuncitem.config.getoption("check_seed")
     try:
-        worker = _worker(pyfuncitem.config, path)
+        worker = _worker(pyfuncitem.config, path, exercise.id)
     except Unreadable as problem:
         pytest.fail(f"{path.name}: {problem}", pytrace=False)
     result = run_check(exercise, check, worker, seed)
@@ -83,8 +87,10 @@ def rng() -> Iterator[None]:
 def _submissions(config: pytest.Config, root: Path, slug: str) -> list[Path]:
     named = config.getoption("submission")
     if not named:
-        return [source_file(root, slug)]
-    return [path for path in find_submissions(Path(named)) if _answers(path, root, slug)]
+        source = source_file(root, slug)
+        # A student's copy has no solutions: there, pytest grades the student's own lessons.
+        return [source if source.is_file() else student_notebook(root, slug)]
+    return [path for path in find_notebooks(Path(named)) if _answers(path, root, slug)]
 
 
 def _answers(path: Path, root: Path, slug: str) -> bool:
@@ -96,11 +102,23 @@ def _answers(path: Path, root: Path, slug: str) -> bool:
         return path.stem.startswith(slug[:2])
 
 
-def _worker(config: pytest.Config, path: Path) -> Worker:
+def _worker(config: pytest.Config, path: Path, exercise: str) -> Worker:
+    """One worker a submission and exercise, so that no exercise can change another's fate."""
     workers = config.stash[WORKERS]
-    if path not in workers:
-        workers[path] = Worker(read_submission(path))
-    return workers[path]
+    if (path, exercise) not in workers:
+        workers[path, exercise] = Worker(read_submission(path), _start(config))
+    return workers[path, exercise]
+
+
+def _start(config: pytest.Config) -> Start:
+    if sys.platform != "linux":
+        return start_program
+    if NURSERY not in config.stash:
+        from hvae_keras.course.nursery import Nursery
+        from hvae_keras.course.pool import imports_of
+
+        config.stash[NURSERY] = Nursery.start(imports_of(course_root()))
+    return config.stash[NURSERY].worker
 
 
 def _verdict(exercise: str, name: str, result: CheckResult, notes: tuple[str, ...]) -> Verdict:

@@ -18,7 +18,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hvae_keras.course.failures import Missing, NotAttempted, StudentError, StudentFailure, TimedOut
+from hvae_keras.course.failures import (
+    Missing,
+    NotAttempted,
+    OutOfMemory,
+    StudentError,
+    StudentFailure,
+    TimedOut,
+)
 from hvae_keras.course.values import Reference, as_argument, as_result, same
 
 
@@ -141,6 +148,8 @@ def failure_of(error: BaseException) -> StudentFailure:
         return NotAttempted()
     text = str(error).strip().splitlines()
     message = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's own
+        return OutOfMemory(message)
     if not frames:
         return StudentError(message)
     frame = frames[-1]

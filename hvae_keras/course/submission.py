@@ -8,6 +8,7 @@ import ast
 import json
 import re
 import symtable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,37 +97,67 @@ class Submission:
                 return
 
 
-def read_submission(path: Path) -> Submission:
-    """Read a notebook, or a lesson's py:percent source. Raises Unreadable with the reason in one line."""
-    import nbformat
+def find_notebooks(path: Path) -> list[Path]:
+    """The notebooks in a folder and its subfolders, in order; or the file itself. Raises FileNotFoundError."""
+    if path.is_dir():
+        found = sorted(item for item in path.rglob("*.ipynb") if ".ipynb_checkpoints" not in item.parts)
+        if not found:
+            raise FileNotFoundError(f"{path} holds no notebooks (*.ipynb)")
+        return found
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file or folder {path}")
+    return [path]
 
+
+def read_submission(path: Path) -> Submission:
+    """Read a notebook, or a lesson's py:percent source. Raises Unreadable with the reason in one line.
+
+    A notebook is read as far as it can be: a cell that is damaged is left out and costs the others nothing.
+    """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")  # some editors on Windows begin a file with a mark
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise Unreadable("not a notebook: it is not text") from None
-    try:
-        if path.suffix == ".py":
-            import jupytext
+    notebook = _of_script(text) if path.suffix == ".py" else _of_json(text)
+    lesson = notebook.get("metadata")
+    for key in ("hvae", "lesson"):
+        lesson = lesson.get(key) if isinstance(lesson, dict) else None
+    cells = [parse_cell(number, source) for number, source in _code_of(notebook)]
+    return Submission(path, lesson if isinstance(lesson, str) else None, cells)
 
-            notebook = jupytext.reads(text, fmt="py:percent")
-        else:
-            notebook = nbformat.reads(text, as_version=4)
-        metadata = notebook.metadata.get("hvae", {})
-        lesson = metadata.get("lesson") if isinstance(metadata, dict) else None
-        sources = [
-            (number, cell.source) for number, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code"
-        ]
-    except (json.JSONDecodeError, nbformat.reader.NotJSONError):
+
+def _of_script(text: str) -> dict:
+    import jupytext
+
+    return jupytext.reads(text, fmt="py:percent")
+
+
+def _of_json(text: str) -> dict:
+    try:
+        notebook = json.loads(text)
+    except (ValueError, RecursionError):
         empty = "it is empty" if not text.strip() else "it is not JSON"
         raise Unreadable(f"not a notebook: {empty}") from None
-    except Exception as error:
-        raise Unreadable(
-            f"not a notebook: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        ) from None
-    cells = [parse_cell(number, source) for number, source in sources if isinstance(source, str)]
-    return Submission(path, lesson if isinstance(lesson, str) else None, cells)
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells", notebook.get("worksheets")), list):
+        raise Unreadable("not a notebook: it has no cells")
+    return notebook
+
+
+def _code_of(notebook: dict) -> Iterator[tuple[int, str]]:
+    """The number and source of each code cell, in this format of notebooks (4) or the one before it (3)."""
+    cells = notebook.get("cells")
+    if not isinstance(cells, list):
+        sheets = [sheet.get("cells") for sheet in notebook["worksheets"] if isinstance(sheet, dict)]
+        cells = [cell for sheet in sheets if isinstance(sheet, list) for cell in sheet]
+    for number, cell in enumerate(cells, 1):
+        if isinstance(cell, dict) and cell.get("cell_type") == "code":
+            source = cell.get("source", cell.get("input"))
+            if isinstance(source, list):
+                source = "".join(line for line in source if isinstance(line, str))
+            if isinstance(source, str):
+                yield number, source
 
 
 def parse_cell(number: int, source: str) -> Cell:
@@ -150,12 +181,21 @@ def parse_cell(number: int, source: str) -> Cell:
 
 def _statement(cell: Cell, index: int) -> Statement:
     node = cell.statements[index]
-    defines = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+    defines = _defines(node)
     try:
         binds, needs = _names(node)
     except PARSER_ERRORS:
         binds, needs = {getattr(node, "name", "")}, set()
     return Statement(cell, index, frozenset(binds), frozenset(needs), defines)
+
+
+def _defines(node: ast.stmt) -> bool:
+    """Whether a statement defines a function or class: by `def` or `class`, as a lambda, or under `if`."""
+    if isinstance(node, (ast.If, ast.Try, ast.With)):
+        return any(_defines(inner) for inner in ast.iter_child_nodes(node) if isinstance(inner, ast.stmt))
+    if isinstance(node, ast.Assign):
+        return isinstance(node.value, ast.Lambda)
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
 
 
 def _names(node: ast.stmt) -> tuple[set[str], set[str]]:

@@ -1,47 +1,120 @@
-"""A student's functions in a process of their own, and the grader's end of the line to it.
+"""The grader's end of the line to a process that holds a student's functions.
 
-The grader writes requests and reads answers as JSON, each behind its length in four bytes; the worker holds
-the functions, and nothing that decides about marks. Run as `python -m hvae_keras.course.worker` it is the
-worker. Time limits are kept by the grader, from outside: past them the worker's whole process group is killed.
+Time and memory are kept from here, from outside: past either limit the process and its whole group are killed.
 """
 
 import contextlib
-import importlib
-import json
 import os
 import queue
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+import psutil
 
 from hvae_keras.course import failures
 from hvae_keras.course.exercises import slow_imports
-from hvae_keras.course.failures import StudentError, TimedOut
-from hvae_keras.course.session import Session, failure_of
-from hvae_keras.course.submission import Submission, parse_cell
+from hvae_keras.course.failures import OutOfMemory, StudentError, TimedOut
+from hvae_keras.course.sandbox import environment
+from hvae_keras.course.submission import Submission
 from hvae_keras.course.values import decode, encode
+from hvae_keras.course.wire import read_message, write_message
 
 START_SECONDS = 120.0
-LARGEST_ANSWER = 64 * 2**20
-LENGTH = struct.Struct(">I")
+WATCH_SECONDS = 0.05
+MEMORY_BYTES = 2 * 2**30
+LONGEST_TEXT = 200  # of what a student's error says
+WIRE_FAILURES = ("NotAttempted", "Missing", "OutOfMemory", "StudentError")
+
+
+class Running(Protocol):
+    """A student's process: where to write requests, where to read answers, and its end."""
+
+    pid: int
+    requests: BinaryIO
+    answers: BinaryIO
+
+    def end(self) -> int:
+        """Kill it with all its group; the signal that it had died of before, 0 if none."""
+
+
+# From a folder to work in, bytes of memory and modules to import, to a process that answers.
+Start = Callable[[str, int, list[str]], Running]
+
+
+@dataclass
+class Started:
+    """A worker that was started as a program of its own; see Running."""
+
+    process: subprocess.Popen
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    @property
+    def requests(self) -> BinaryIO:
+        """Where it reads."""
+        return self.process.stdin
+
+    @property
+    def answers(self) -> BinaryIO:
+        """Where it writes."""
+        return self.process.stdout
+
+    def end(self) -> int:
+        """Kill it with all its group; the signal that it had died of before, 0 if none."""
+        code = self.process.poll()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg"):
+                os.killpg(self.pid, signal.SIGKILL)
+            else:
+                self.process.kill()
+        self.process.wait()
+        with contextlib.suppress(OSError):
+            self.requests.close()
+        return -code if code is not None and code < 0 else 0
+
+
+def start_program(folder: str, memory_bytes: int, modules: list[str]) -> Started:
+    """Start a worker as a program, which imports `modules` first. Works on every system, and takes seconds."""
+    command = [sys.executable, "-m", "hvae_keras.course.answering", folder, str(memory_bytes), *modules]
+    return Started(
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            start_new_session=True,
+            env=environment(),
+        )
+    )
 
 
 class Worker:
-    """The grader's end: a session whose functions, from `submission`, run in another process.
+    """A session whose functions, from `submission`, run in another process.
 
-    The process is started when it is first needed and again after it died, so that one exercise that kills it
-    costs the others nothing.
+    The process is started when it is first needed and again after it died. It may take `memory_bytes` more than
+    it had when it was ready. `confined` names the parts of the sandbox in force, once it has started; `crashed`
+    says whether it ever died of a signal that the grader had not sent.
     """
 
-    def __init__(self, submission: Submission):
+    def __init__(
+        self, submission: Submission, start: Start = start_program, memory_bytes: int = MEMORY_BYTES
+    ) -> None:
         self.submission = submission
-        self._process: subprocess.Popen | None = None
+        self.confined: tuple[str, ...] = ()
+        self.crashed = False
+        self._start, self._memory_bytes = start, memory_bytes
+        self._running: Running | None = None
         self._answers: queue.Queue = queue.Queue()
         self._loaded: set[str] = set()
         self._ready = False
@@ -81,44 +154,29 @@ class Worker:
         self.launch()
         if not self._ready:
             self._limit, self._deadline = START_SECONDS, time.monotonic() + START_SECONDS
-            self._receive()
+            self.confined = tuple(self._receive().get("value", ()))
+            self._most_bytes = self._resident_bytes() + self._memory_bytes
             self._ready = True
 
     def launch(self) -> None:
         """Start the process unless it runs, without waiting for it."""
-        if self._process is not None:
+        if self._running is not None:
             return
-        self._loaded, self._ready, self._answers = set(), False, queue.Queue()
+        self._loaded, self._ready, self._most_bytes = set(), False, float("inf")
+        self._answers = queue.Queue()
         self._folder = tempfile.TemporaryDirectory(prefix="hvae-worker-", ignore_cleanup_errors=True)
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "hvae_keras.course.worker",
-                *slow_imports(cell.source for cell in self.submission.cells),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=self._folder.name,
-            start_new_session=True,
-        )
-        threading.Thread(target=_read_all, args=(self._process.stdout, self._answers), daemon=True).start()
+        modules = slow_imports(cell.source for cell in self.submission.cells)
+        self._running = self._start(self._folder.name, self._memory_bytes, modules)
+        threading.Thread(target=_read_all, args=(self._running.answers, self._answers), daemon=True).start()
 
-    def stop(self) -> None:
-        """Kill the process, and whatever it started."""
-        if self._process is None:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
-        self._process.wait()
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
+    def stop(self) -> int:
+        """Kill the process, and whatever it started; the signal that it had died of before, 0 if none."""
+        if self._running is None:
+            return 0
+        running, self._running = self._running, None
+        died_of = running.end()
         self._folder.cleanup()
-        self._process = None
+        return died_of
 
     def _load(self, target: str) -> None:
         name = target.split(".")[0]
@@ -128,54 +186,54 @@ class Worker:
         self._loaded.add(name)
 
     def _ask(self, request: dict) -> object:
-        if self._process is None:
+        if self._running is None:
             raise StudentError("the process that held this object has ended")
         # From a thread, so that a worker that no longer reads cannot hold up the clock.
-        threading.Thread(target=_write_quietly, args=(self._process.stdin, request), daemon=True).start()
+        threading.Thread(target=_write_quietly, args=(self._running.requests, request), daemon=True).start()
         answer = self._receive()
         try:
             match answer:
                 case {"value": value}:
                     return decode(value)
                 case {"failure": str(kind), "fields": dict(fields)} if kind in WIRE_FAILURES:
-                    raise getattr(failures, kind)(**{name: str(text) for name, text in fields.items()})
+                    raise getattr(failures, kind)(
+                        **{name: str(text)[:LONGEST_TEXT] for name, text in fields.items()}
+                    )
         except (TypeError, ValueError, AttributeError):
             pass
         self.stop()
         raise StudentError("the process gave an answer that cannot be read")
 
     def _receive(self) -> object:
-        try:
-            answer = self._answers.get(timeout=max(self._deadline - time.monotonic(), 0.001))
-        except queue.Empty:
-            self.stop()
-            raise TimedOut(round(self._limit, 1)) from None
+        """The next answer, unless time, memory or the process comes to its end first."""
+        while True:
+            left = self._deadline - time.monotonic()
+            try:
+                answer = self._answers.get(timeout=min(max(left, 0.001), WATCH_SECONDS))
+                break
+            except queue.Empty:
+                self._watch(left)
         if answer is None:
-            self.stop()
-            raise StudentError("the function ended its own process (os._exit, or a crash)")
+            died_of = self.stop()
+            self.crashed |= died_of != 0
+            name = f"a crash: {signal.Signals(died_of).name}" if died_of else "os._exit, or a crash"
+            raise StudentError(f"the function ended its own process ({name})")
         return answer
 
+    def _watch(self, left: float) -> None:
+        """Kill the process if its time is up or its memory full."""
+        if left <= 0:
+            self.stop()
+            raise TimedOut(round(self._limit, 1))
+        if self._resident_bytes() > self._most_bytes:
+            self.stop()
+            raise OutOfMemory(f"it took more than {self._memory_bytes / 2**30:g} GiB of memory")
 
-WIRE_FAILURES = ("NotAttempted", "Missing", "StudentError")
-
-
-def write_message(stream: BinaryIO, message: object) -> None:
-    """Write one message: its length, then its JSON."""
-    data = json.dumps(message).encode("utf-8")
-    stream.write(LENGTH.pack(len(data)) + data)
-    stream.flush()
-
-
-def read_message(stream: BinaryIO) -> object:
-    """Read one message, or None at the end of the stream or where what comes is no message."""
-    header = stream.read(LENGTH.size)
-    if len(header) < LENGTH.size or LENGTH.unpack(header)[0] > LARGEST_ANSWER:
-        return None
-    data = stream.read(LENGTH.unpack(header)[0])
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        return None
+    def _resident_bytes(self) -> int:
+        try:
+            return psutil.Process(self._running.pid).memory_info().rss
+        except psutil.Error:  # it has just ended
+            return 0
 
 
 def _write_quietly(stream: BinaryIO, message: object) -> None:
@@ -186,55 +244,7 @@ def _write_quietly(stream: BinaryIO, message: object) -> None:
 def _read_all(stream: BinaryIO, answers: queue.Queue) -> None:
     with contextlib.suppress(OSError, ValueError), stream:
         while (message := read_message(stream)) is not None:
+            if not answers.empty():
+                break  # nobody asked for this one: a flood must not fill the grader's memory
             answers.put(message)
     answers.put(None)
-
-
-def main() -> None:
-    """The worker's loop: load definitions, call functions, answer."""
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nowhere, stream)  # what the student prints must not become an answer
-    for name in sys.argv[1:]:
-        importlib.import_module(name)
-    session = Session({})
-    write_message(answers, {"value": "ready"})
-    while (request := read_message(requests)) is not None:
-        try:
-            write_message(answers, {"value": encode(_serve(session, request))})
-        except failures.StudentFailure as failure:
-            write_message(answers, {"failure": type(failure).__name__, "fields": vars(failure)})
-
-
-def _serve(session: Session, request: dict) -> object:
-    if "load" in request:
-        session.add(request["load"], run_slice(request["load"], request["cells"]))
-        return None
-    if "get" in request:
-        return session.get(request["get"])
-    if "gradient" in request:
-        return session.gradient(request["gradient"], decode(request["args"]), request["wrt"])
-    return session.call(request["call"], decode(request["args"]), decode(request["kwargs"]))
-
-
-def run_slice(name: str, cells: list) -> object:
-    """Execute the chosen statements of the chosen cells in an empty module, and return what `name` became."""
-    import ast
-    import linecache
-
-    namespace: dict[str, object] = {"__name__": "submission"}
-    for number, source, positions in cells:
-        file = f"cell {number}"
-        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-        statements = parse_cell(number, source).statements
-        module = ast.Module([statements[position] for position in positions], type_ignores=[])
-        try:
-            exec(compile(module, file, "exec"), namespace)
-        except BaseException as error:
-            raise failure_of(error) from None
-    return namespace[name]
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,6 @@
 """The command line: quick answers, one line for a mistake, and files where they were asked for."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -44,27 +45,33 @@ def test_list_survives_a_damaged_notebook(tiny):
     assert "missing or damaged" in run("list")
 
 
-def test_grade_writes_json_and_csv(tiny):
+def test_grade_shows_every_verdict_of_one_notebook_and_writes_nothing_unasked(tiny):
     build(tiny, "01_tiny")
-    output = run("grade", "solutions/01_tiny.ipynb", "--json", "g/a.json", "--csv", "g/a.csv")
+    before = set(tiny.rglob("*"))
+    output = run("grade", "solutions/01_tiny.ipynb")
     assert "✓ 1.1 double   2 of 2 points" in output
     assert "5 of 5 points" in output
-    assert json.loads((tiny / "g/a.json").read_text())[0]["points"] == 5
-    assert (tiny / "g/a.csv").read_text().startswith("submission,lesson,points,of,points 1.1,status 1.1")
+    assert set(tiny.rglob("*")) == before
+    run("grade", "solutions/01_tiny.ipynb", "--out", "g")
+    assert json.loads((tiny / "g/students/01_tiny/grade.json").read_text())["points"] == 5
 
 
-def test_grade_shows_a_table_for_a_folder(tiny):
+def test_grade_shows_a_table_for_a_folder_and_writes_the_marks(tiny):
     build(tiny, "01_tiny")
     (tiny / "in").mkdir()
     (tiny / "in" / "a[b].ipynb").write_text((tiny / "solutions/01_tiny.ipynb").read_text())
     (tiny / "in" / "c.ipynb").write_text((tiny / "lessons/01_tiny.ipynb").read_text())
-    (tiny / "in" / "01_d.ipynb").write_text("junk")
-    lines = [line.split() for line in run("grade", "in").splitlines()]
+    (tiny / "in" / "d.ipynb").write_text("junk")
+    lines = [line.split() for line in run("grade", "in", "--lesson", "1").splitlines()]
     assert ["01_tiny", "1.1", "1.2", "Points"] in lines
-    assert ["a[b].ipynb", "✓", "2", "✓", "3", "5/5"] in lines
-    assert ["c.ipynb", "○", "0", "○", "0", "0/5"] in lines
-    assert ["01_d.ipynb", "–", "0", "–", "0", "0/5"] in lines
-    assert ["01_d.ipynb:", "not", "a", "notebook:", "it", "is", "not", "JSON"] in lines
+    assert ["a[b]", "✓", "2", "✓", "3", "5/5"] in lines
+    assert ["c", "○", "0", "○", "0", "0/5"] in lines
+    assert ["d", "–", "0", "–", "0", "0/5"] in lines
+    assert ["d:", "not", "a", "notebook:", "it", "is", "not", "JSON"] in lines
+    rows = list(csv.DictReader((tiny / "grades/grades.csv").open()))
+    assert [row["student"] for row in rows] == ["a[b]", "c", "d"]
+    again = run("grade", "in", "--lesson", "1", "--leave-out", "1.2")
+    assert ["a[b]", "✓", "2", "2/2"] in [line.split() for line in again.splitlines()]
 
 
 def test_reset_says_where_the_copy_is(tiny):

@@ -5,6 +5,7 @@ import functools
 
 import pytest
 
+from hvae_keras.course.answering import run_slice
 from hvae_keras.course.build import unexecuted
 from hvae_keras.course.exercises import Exercise, exercises_in, load_checks
 from hvae_keras.course.judge import judge
@@ -12,7 +13,6 @@ from hvae_keras.course.places import checks_file, course_root, lessons, source_f
 from hvae_keras.course.session import Session
 from hvae_keras.course.source import solution_of, student_notebook_of
 from hvae_keras.course.submission import Submission, parse_cell, read_submission
-from hvae_keras.course.worker import run_slice
 
 ROOT = course_root()
 SEEDS = range(20)

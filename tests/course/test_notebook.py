@@ -124,7 +124,7 @@ def test_the_solution_is_shown_after_three_tries_and_a_stub_is_no_try(tiny, caps
     for _ in range(3):
         verdict_of("1.1", stub)
     reveal("1.1")
-    assert capsys.readouterr().out == "The solution of 1.1 is shown after a pass, or after 3 more tries.\n"
+    assert capsys.readouterr().out == "The solution is shown after a pass, or after 3 more tries.\n"
     for _ in range(3):
         verdict_of("1.1", lambda x: x)
     reveal("1.1")
@@ -135,6 +135,39 @@ def test_the_solution_is_shown_after_three_tries_and_a_stub_is_no_try(tiny, caps
 
 def test_the_solution_is_shown_after_a_pass(tiny, capsys):
     check("1.1", lambda x: 2 * x)
+    reveal("1.1")
+    assert "return FACTOR" in capsys.readouterr().out
+
+
+def test_the_instructor_decides_when_a_solution_is_shown(tiny, capsys):
+    settings = tiny / "course.toml"
+    check("1.1", lambda x: 2 * x)
+    capsys.readouterr()
+    for text, shown in [
+        ('when = "never"', "Solutions are not shown.\n"),
+        ('when = "date"\ndate = 2999-01-01T00:00:00', "The solution is shown from 2999-01-01 00:00 on.\n"),
+        ('when = "perhaps"', "Solutions are not shown: tell your instructor that course.toml: reveal.when must"),
+    ]:
+        settings.write_text(f"[reveal]\n{text}\n")
+        reveal("1.1")
+        told = capsys.readouterr().out
+        assert told.startswith(shown)
+        for _ in range(3):
+            hint("1.1")
+        assert capsys.readouterr().out.endswith(f"That was the last hint. {told}")
+    for text in ('when = "passed"', 'when = "date"\ndate = 2020-01-01T00:00:00', 'when = "tries"\ntries = 9'):
+        settings.write_text(f"[reveal]\n{text}\n")
+        reveal("1.1")
+        assert "return FACTOR" in capsys.readouterr().out
+        hint("1.1")
+        assert capsys.readouterr().out.endswith('That was the last hint. reveal("1.1") shows a solution.\n')
+
+
+def test_the_instructor_decides_how_many_tries(tiny, capsys):
+    (tiny / "course.toml").write_text('[reveal]\nwhen = "tries"\ntries = 1\n')
+    reveal("1.1")
+    assert capsys.readouterr().out == "The solution is shown after a pass, or after 1 more try.\n"
+    verdict_of("1.1", lambda x: x)
     reveal("1.1")
     assert "return FACTOR" in capsys.readouterr().out
 

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hvae_keras.course.answering import run_slice
 from hvae_keras.course.exercises import Exercise
 from hvae_keras.course.failures import Missing, NotAttempted, StudentError, TimedOut
 from hvae_keras.course.judge import judge
 from hvae_keras.course.session import Proxy, Session
 from hvae_keras.course.submission import Submission, parse_cell
-from hvae_keras.course.worker import Worker, run_slice
+from hvae_keras.course.worker import Worker
 
 SOURCE = """
 import random

@@ -5,9 +5,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from hvae_keras.course.answering import run_slice
 from hvae_keras.course.failures import Missing, StudentError
 from hvae_keras.course.submission import Submission, Unreadable, parse_cell, read_submission
-from hvae_keras.course.worker import run_slice
 
 
 def submission(*sources: str) -> Submission:

@@ -1,0 +1,184 @@
+"""Grading a class: each submission once, in parallel, and never again what is already known.
+
+What is found goes to a ledger as it is found. Killed at any moment and started again, the same command goes on
+where it stopped and comes to the same marks.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hvae_keras.course.arrivals import Arrival, Student, on_roster
+from hvae_keras.course.grading import Report
+from hvae_keras.course.judge import Verdict
+from hvae_keras.course.judging import Task
+from hvae_keras.course.ledger import Ledger
+from hvae_keras.course.marks import Mark, StudentMarks, ranked
+from hvae_keras.course.pool import Pool
+from hvae_keras.course.settings import Late, Settings
+
+# Told, as a grading goes on: how many submissions are done, of how many, and what has just been found.
+Moved = Callable[[int, int, str], None]
+
+
+def ignore(done: int, total: int, what: str) -> None:
+    """For those who do not want to be told."""
+
+
+@dataclass(frozen=True)
+class Classroom:
+    """A graded class. `known` of the submissions had their marks in the ledger already; `graded` are new.
+
+    `confined` names the parts of the sandbox in force (see sandbox.PARTS); None where nothing had to be run.
+    """
+
+    students: tuple[StudentMarks, ...]
+    known: int
+    graded: int
+    confined: tuple[str, ...] | None
+
+
+def grade_class(
+    arrivals: Sequence[Arrival],
+    out: Path,
+    root: Path,
+    settings: Settings,
+    lesson: str | None = None,
+    roster: Sequence[Student] = (),
+    jobs: int | None = None,
+    moved: Moved = ignore,
+) -> Classroom:
+    """Grade what arrived, keeping what is found in the folder `out`, with `jobs` judges (by default one a core).
+
+    `lesson` says which one it is, where the notebooks do not. A student of the `roster` who handed in nothing has
+    every exercise missing, and so has one who did not hand in a lesson that others did. Raises GraderFailed.
+    """
+    ledger = Ledger(out / "ledger", root)
+    arrivals = on_roster(arrivals, roster)
+    tasks = [Task(arrival.path, root, lesson, settings, arrival.problem) for arrival in arrivals]
+    with _Grader(ledger, root, jobs or os.cpu_count() or 1, moved) as grader:
+        reports = grader.reports(tasks)
+        expected = sorted({report.lesson for report in reports if report.lesson} or {lesson} - {None})
+        blank = [Task(Path(slug), root, slug, settings, "not handed in") for slug in expected]
+        missing = {report.lesson: report for report in grader.reports(blank)}
+    by_student: dict[Student, list[tuple[Arrival, Report]]] = {student: [] for student in roster}
+    for arrival, report in zip(arrivals, reports, strict=True):
+        by_student.setdefault(arrival.student, []).append((arrival, report))
+    copies, weights = _copies(arrivals, reports), settings.lesson_weights(root)
+    students = [
+        StudentMarks(student, tuple(_marks(student, handed_in, missing, settings, ledger, copies)), weights)
+        for student, handed_in in by_student.items()
+    ]
+    return Classroom(tuple(ranked(students)), len(tasks) - grader.graded, grader.graded, grader.confined)
+
+
+class _Grader:
+    """Reports from the ledger, or from judges, who are only called when there is something new."""
+
+    def __init__(self, ledger: Ledger, root: Path, jobs: int, moved: Moved):
+        self.ledger, self.root, self.jobs, self.moved = ledger, root, jobs, moved
+        self.graded = 0
+        self.confined: tuple[str, ...] | None = None
+        self._pool: Pool | None = None
+
+    def __enter__(self) -> "_Grader":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._pool is not None:
+            self._pool.__exit__(*exception)
+
+    def reports(self, tasks: Sequence[Task]) -> list[Report]:
+        """The report on each task. What is found is in the ledger before it is told."""
+        keys = [self.ledger.key(task) for task in tasks]
+        found = {key: report for key in keys if (report := self.ledger.read(key)) is not None}
+        new = {key: task for key, task in zip(keys, tasks, strict=True) if key not in found}
+        done = sum(key in found for key in keys)
+        self.moved(done, len(tasks), "")
+        if new and self._pool is None:
+            self._pool = Pool(self.root, min(self.jobs, len(new)))
+
+        def judged(task: Task, verdict: Verdict) -> None:
+            self.moved(done, len(tasks), f"{task.path.name} {verdict.exercise}")
+
+        names = list(new)
+        for index, report in self._pool.grade(list(new.values()), judged) if new else ():
+            if not report.grader_failed:  # next time may be better
+                self.ledger.write(names[index], report)
+            found[names[index]] = report
+            done += keys.count(names[index])
+            self.graded += not new[names[index]].problem
+            self.confined = self._pool.confined
+            self.moved(done, len(tasks), report.submission)
+        return [found[key] for key in keys]
+
+
+def _marks(
+    student: Student,
+    handed_in: list[tuple[Arrival, Report]],
+    missing: dict[str, Report],
+    settings: Settings,
+    ledger: Ledger,
+    copies: dict[bytes, set[str]],
+) -> list[Mark]:
+    """A mark for each lesson of the class; for what names no lesson, one more mark that says so."""
+    by_lesson: dict[str, list[tuple[Arrival, Report]]] = {slug: [] for slug in missing}
+    for arrival, report in handed_in:
+        by_lesson.setdefault(report.lesson, []).append((arrival, report))
+    marks = []
+    for slug, found in by_lesson.items():
+        if not found:
+            marks.append(Mark(missing[slug], ""))
+            continue
+        arrival, report = max(found, key=_latest)
+        days = _days_late(arrival, settings.late)
+        content = arrival.path.read_bytes() if arrival.path.is_file() else b""
+        marks.append(
+            Mark(
+                report=report,
+                file=arrival.file,
+                submitted=arrival.submitted,
+                days_late=days,
+                penalty=report.points * settings.late.share(days),
+                tries=ledger.tries(student.key, slug, content),
+                notes=_notes(arrival, found, days),
+                same_as=tuple(sorted(copies.get(content, set()) - {student.key})),
+            )
+        )
+    return marks
+
+
+def _latest(one: tuple[Arrival, Report]) -> tuple:
+    """What is graded counts before what is not, then what came last, then the last name."""
+    arrival, report = one
+    return not report.problem, arrival.submitted.timestamp() if arrival.submitted else 0.0, arrival.file
+
+
+def _days_late(arrival: Arrival, late: Late) -> int:
+    """Days late; one where only the platform's mark says so, unless the student had more time."""
+    if arrival.submitted is None and arrival.late and arrival.student.key not in late.extensions:
+        return 1
+    return late.days(arrival.student.key, arrival.submitted)
+
+
+def _notes(arrival: Arrival, found: list[tuple[Arrival, Report]], days: int) -> tuple[str, ...]:
+    """What the student and the instructor should know. Students read these: nothing of others is in them."""
+    notes = []
+    if len(found) > 1:
+        others = ", ".join(sorted(other.file for other, _ in found if other is not arrival))
+        notes.append(f"handed in {len(found)} times: {arrival.file} came last and counts, not {others}")
+    if arrival.late:
+        counted = f", counted as {days} day{'' if days == 1 else 's'}" if arrival.submitted is None else ""
+        notes.append(f"marked late by the platform{counted}")
+    return tuple(notes)
+
+
+def _copies(arrivals: Sequence[Arrival], reports: Sequence[Report]) -> dict[bytes, set[str]]:
+    """Contents that more than one student handed in, with their keys. Notebooks without an answer do not count."""
+    owners: dict[bytes, set[str]] = defaultdict(set)
+    for arrival, report in zip(arrivals, reports, strict=True):
+        if arrival.path.is_file() and any(v.status not in ("not attempted", "missing") for v in report.verdicts):
+            owners[arrival.path.read_bytes()].add(arrival.student.key)
+    return {content: students for content, students in owners.items() if len(students) > 1}
