@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -28,16 +27,6 @@ package_app = typer.Typer(
 )
 app.add_typer(package_app, name="package")
 console = Console()
-COLOURS = {
-    "passed": "green",
-    "wrong": "red",
-    "error": "red",
-    "timed out": "red",
-    "out of memory": "red",
-    "missing": "yellow",
-    "not attempted": "dim",
-}
-
 LessonArgument = Annotated[str, typer.Argument(help="A lesson: 2, 02 or 02_vae.", show_default=False)]
 
 
@@ -60,6 +49,7 @@ def list_lessons(
     from hvae_keras.course.catalogue import entry_of, read_catalogue
     from hvae_keras.course.places import course_root, find_lesson
     from hvae_keras.course.progress import load_progress
+    from hvae_keras.course.screen import COLOURS
 
     root = course_root()
     if lesson is None:
@@ -120,12 +110,14 @@ def grade(
 
     from hvae_keras.course.arrivals import collect, read_roster
     from hvae_keras.course.classroom import grade_class
+    from hvae_keras.course.outputs import write_outputs
     from hvae_keras.course.places import course_root, find_lesson
     from hvae_keras.course.pool import GraderFailed
-    from hvae_keras.course.settings import SettingsError, course_settings, read_settings
+    from hvae_keras.course.screen import show_class, show_notebook
+    from hvae_keras.course.settings import course_settings, read_settings
 
     root = course_root()
-    single = path.is_file() and path.suffix != ".zip"
+    single = path.is_file() and path.suffix.lower() != ".zip"
     keep = out if out or single else Path("grades")
     with tempfile.TemporaryDirectory(prefix="hvae-grade-") as scratch, _grading_progress() as bar:
         folder = keep or Path(scratch)
@@ -148,19 +140,22 @@ def grade(
                 jobs,
                 moved,
             )
-        except (SettingsError, GraderFailed, ValueError) as error:
+        except (
+            GraderFailed,
+            FileNotFoundError,
+            ValueError,
+        ) as error:
             bar.stop()
             _fail(error)
         except KeyboardInterrupt:
             bar.stop()
-            console.print("Stopped. What is graded is kept: the same command goes on from here.")
+            kept = "What is graded is kept: the same command goes on from here." if keep else ""
+            console.print(f"Stopped. {kept}")
             raise typer.Exit(130) from None
-    _show_grades(classroom, single)
+    (show_notebook if single else show_class)(console, classroom)
     if keep:
-        from hvae_keras.course.outputs import write_outputs
-
         write_outputs(keep, classroom.students, chosen, root)
-        console.print(f"{keep}/: summary.html, grades.csv, students/", highlight=False)
+        console.print(f"{keep}/: summary.html, grades.csv, students/ and more", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -343,44 +338,3 @@ def _progress() -> Progress:
 def _grading_progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)
-
-
-def _show_grades(classroom: object, single: bool) -> None:
-    """Each verdict of a single notebook; a table for a class; and what the system does not guard against."""
-    from hvae_keras.course.sandbox import PARTS
-
-    _print_one(classroom.students[0].marks) if single else _print_many(classroom.students)
-    if classroom.known and not single:
-        console.print(f"{classroom.known} known from before, {classroom.graded} graded now", style="dim")
-    for part in PARTS if classroom.confined is not None else ():
-        if part not in classroom.confined:
-            console.print(f"Not enforced on this system: {PARTS[part]}.", style="yellow", highlight=False)
-
-
-def _print_one(marks: tuple) -> None:
-    for mark in marks:
-        report = mark.report
-        if report.problem:
-            console.print(f"{report.submission}: {report.problem}", style="red", highlight=False, markup=False)
-        for verdict in report.verdicts:
-            console.print(str(verdict), style=COLOURS[verdict.status], highlight=False, markup=False)
-        console.print(f"{report.submission}: {mark.points:g} of {mark.of:g} points", highlight=False, markup=False)
-
-
-def _print_many(students: tuple) -> None:
-    from hvae_keras.course.judge import SYMBOLS
-
-    marks = [(one.student.key, mark) for one in students for mark in one.marks]
-    for lesson in sorted({mark.report.lesson for _, mark in marks}):
-        group = [(key, mark) for key, mark in marks if mark.report.lesson == lesson]
-        table = Table(lesson or "(lesson unknown)", box=None, pad_edge=False)
-        for name in (*(verdict.exercise for verdict in group[0][1].report.verdicts), "Points"):
-            table.add_column(name, no_wrap=True)
-        for key, mark in group:
-            cells = (f"[{COLOURS[v.status]}]{SYMBOLS[v.status]} {v.points:g}" for v in mark.report.verdicts)
-            table.add_row(escape(key), *cells, f"{mark.points:g}/{mark.of:g}")
-        console.print(table)
-    for key, mark in marks:
-        if mark.report.problem:
-            console.print(f"{key}: {mark.report.problem}", style="red", highlight=False, markup=False)
-    console.print("  ".join(f"{symbol} {status}" for status, symbol in SYMBOLS.items()), style="dim")

@@ -59,6 +59,7 @@ def grade_class(
     arrivals = on_roster(arrivals, roster)
     tasks = [Task(arrival.path, root, lesson, settings, arrival.problem) for arrival in arrivals]
     with _Grader(ledger, root, jobs or os.cpu_count() or 1, moved) as grader:
+        known = sum(ledger.read(ledger.key(task)) is not None for task in tasks)
         reports = grader.reports(tasks)
         expected = sorted({report.lesson for report in reports if report.lesson} or {lesson} - {None})
         blank = [Task(Path(slug), root, slug, settings, "not handed in") for slug in expected]
@@ -71,7 +72,7 @@ def grade_class(
         StudentMarks(student, tuple(_marks(student, handed_in, missing, settings, ledger, copies)), weights)
         for student, handed_in in by_student.items()
     ]
-    return Classroom(tuple(ranked(students)), len(tasks) - grader.graded, grader.graded, grader.confined)
+    return Classroom(tuple(ranked(students)), known, len(tasks) - known, grader.confined)
 
 
 class _Grader:
@@ -79,7 +80,6 @@ class _Grader:
 
     def __init__(self, ledger: Ledger, root: Path, jobs: int, moved: Moved):
         self.ledger, self.root, self.jobs, self.moved = ledger, root, jobs, moved
-        self.graded = 0
         self.confined: tuple[str, ...] | None = None
         self._pool: Pool | None = None
 
@@ -109,7 +109,6 @@ class _Grader:
                 self.ledger.write(names[index], report)
             found[names[index]] = report
             done += keys.count(names[index])
-            self.graded += not new[names[index]].problem
             self.confined = self._pool.confined
             self.moved(done, len(tasks), report.submission)
         return [found[key] for key in keys]

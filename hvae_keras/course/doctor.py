@@ -30,6 +30,7 @@ def examine() -> Iterator[Finding]:
     yield from _packages()
     yield _course()
     yield _kernel()
+    yield _sandbox()
     yield from _devices()
 
 
@@ -45,6 +46,20 @@ def _packages() -> Iterator[Finding]:
         pinned = pins.get(name, installed)
         note = "" if pinned == installed else f"; the course was tested with {pinned}"
         yield Finding(True, f"{name} {installed}{note}")
+
+
+def _sandbox() -> Finding:
+    """What `hvae grade` can keep a student's function from, on this system. Less than all is no fault of it."""
+    from hvae_keras.course.sandbox import PARTS
+    from hvae_keras.course.submission import Submission
+    from hvae_keras.course.worker import Worker
+
+    with Worker(Submission(Path(), None, [])) as worker:
+        worker.start()
+        missing = [text for part, text in PARTS.items() if part not in worker.confined]
+    if missing:
+        return Finding(True, f"hvae grade: not enforced on this system: {'; '.join(missing)}")
+    return Finding(True, "hvae grade: a student's function is kept from files, network, processes and memory")
 
 
 def _pins() -> dict[str, str]:

@@ -135,7 +135,10 @@ class Pool:
         ours, theirs = multiprocessing.Pipe()
         with theirs:
             if self._nursery is not None:
-                pid = self._nursery.judge(theirs)
+                try:
+                    pid = self._nursery.judge(theirs)
+                except ConnectionError:
+                    raise GraderFailed("the process that starts the others has ended: run `hvae doctor`") from None
                 return _Judge(ours, lambda: self._nursery.end(pid))
             process = multiprocessing.get_context("spawn").Process(target=judge_submissions, args=(theirs,))
             process.start()
