@@ -189,6 +189,42 @@ def build(
 
 
 @app.command()
+def audit(
+    lesson: Annotated[str | None, typer.Argument(help="Only this lesson.", show_default=False)] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Under how many seeds a wrong answer must be refused.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the tables to this Markdown file.", show_default=False)
+    ] = None,
+) -> None:
+    """Put wrong answers made by rule to the checks: how many are refused? (for authors)."""
+    from hvae_keras.course import audit as mutation
+    from hvae_keras.course.places import course_root, find_lesson, lessons
+
+    root = course_root()
+    findings = []
+    with _progress() as bar:
+        for slug in [find_lesson(root, lesson)] if lesson else lessons(root):
+            task = bar.add_task(slug, total=None)
+
+            def moved(done: int, total: int, bar: Progress = bar, task: int = task) -> None:
+                bar.update(task, completed=done, total=total)
+
+            try:
+                findings += mutation.audit(root, slug, range(seeds), moved)
+            except mutation.AuditError as error:
+                _fail(error)
+    table = Table("Exercise", "Mutants", "Equivalent", "Refused", "Share", box=None, pad_edge=False)
+    for key, *counts, share in mutation.rows(findings):
+        table.add_row(key, *map(str, counts), f"{share:.1%}")
+    console.print(table)
+    for mutant in (finding.mutant for finding in findings if finding.survived):
+        text = f"{mutant.id}:  {mutant.difference}"
+        console.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
+    if out:
+        mutation.write_tables(out, findings)
+
+
+@app.command()
 def reset(
     lesson: LessonArgument,
     exercise: Annotated[str, typer.Argument(help="An exercise, such as 2.3.", show_default=False)],

@@ -135,6 +135,10 @@ def test_shapes_go_from_image_to_code_and_back(make_pair):
     encoder, decoder = _two(make_pair, 5, 3, 7, 4)
     code = _output("encoder", encoder, (6, 5, 3, 1))
     assert code.shape == (6, 4), f"6 images of shape (5, 3, 1) should give codes of shape (6, 4), got {code.shape}"
+    announced = getattr(encoder, "input_shape", None)  # not every kind of model has one
+    assert announced is None or tuple(announced[1:]) == (5, 3, 1), (
+        f"the encoder's Input should have the shape (5, 3, 1), got {announced[1:]}"
+    )
     image = _output("decoder", decoder, (6, 4))
     assert image.shape == (6, 5, 3, 1), f"6 codes should give images of shape (6, 5, 3, 1), got {image.shape}"
 
@@ -153,17 +157,23 @@ def test_has_the_layers_that_were_asked_for(make_pair):
 
 @make_pair.check(points=1)
 def test_bends_in_the_hidden_layer_and_nowhere_else(make_pair, rng):
-    """A straight map has f(a) + f(b) = f(a + b) + f(0). A last layer without activation gives both signs."""
+    """A straight map has f(a) + f(b) = f(a + b) + f(0). A last layer without activation gives both signs.
+
+    With biases of 0, as they begin, a relu has f(2a) + f(0) = 2 f(a), which a sigmoid and a tanh have not.
+    """
     encoder, decoder = _two(make_pair, 5, 3, 16, 4)
     for name, model, shape in (("encoder", encoder, (200, 5, 3, 1)), ("decoder", decoder, (200, 4))):
         a, b = rng.normal(size=(2, *shape)) * 3
-        values, others, both, none = (_output(name, model, shape, inputs) for inputs in (a, b, a + b, 0 * a))
+        inputs = (a, b, a + b, 0 * a, 2 * a)
+        values, others, both, none, twice = (_output(name, model, shape, x) for x in inputs)
         bend = np.abs(values + others - both - none).max()
         assert bend > 1e-2, f"the {name} is a straight map: its hidden layer lacks the relu"
         assert values.min() < -0.05 and values.max() > 1.05, (
             f"the {name} gives values from {values.min():.2f} to {values.max():.2f} for inputs of both signs: "
             "its last layer should have no activation"
         )
+        bow = np.abs(twice + none - 2 * values).max() / np.abs(twice).max()
+        assert bow < 1e-3, f"the {name} bends, and not as a relu does, which has straight parts that meet in 0"
 
 
 def _pair(height, width, hidden, latent, code=None, image=None, bends=("relu",), sides=None):

@@ -579,7 +579,7 @@ def test_is_the_negative_elbo_in_nats_per_example(mended_loss, rng):
 
 
 def _batch(rng):
-    logits = rng.normal(size=(6, 4, 3, 1))
+    logits = rng.normal(size=(6, 4, 3, 2))
     x = (rng.random(logits.shape) < 0.5).astype(np.float32)
     return x, logits, rng.normal(size=(6, 2)) + 1, rng.uniform(-2, 1, size=(6, 2))
 

@@ -371,14 +371,14 @@ ladder_elbo = Exercise(
 
 
 def _ladder_batch(rng):
-    """Six images of 4×3, z_1 of 3 units, z_2 of 2: x, logits and parameters of q_1, p_1, q_2."""
-    logits = rng.normal(size=(6, 4, 3, 1))
+    """Eight images of 4×3, z_1 of 4 units, z_2 of 3: x, logits and parameters of q_1, p_1, q_2."""
+    logits = rng.normal(size=(8, 4, 3, 1))
     x = (rng.random(logits.shape) < 0.5).astype(np.float32)
 
     def parameters(units, low, high):
-        return np.concatenate([rng.normal(size=(6, units)), rng.uniform(low, high, size=(6, units))], axis=1)
+        return np.concatenate([rng.normal(size=(8, units)), rng.uniform(low, high, size=(8, units))], axis=1)
 
-    return x, logits, parameters(3, -2, -1), parameters(3, 0.3, 1.0), parameters(2, -2, -1) + 0.2
+    return x, logits, parameters(4, -2, -1), parameters(4, 0.3, 1.0), parameters(3, -2, -1) + 0.2
 
 
 def _expected_terms(x, logits, q_1, p_1, q_2):
@@ -490,11 +490,16 @@ active_units = Exercise(
 
 @active_units.check(points=1)
 def test_units_that_only_follow_their_prior_are_not_active(active_units, rng):
-    """The prior moves with the level above and the posterior goes along: it says nothing new of x."""
+    """The prior moves with the level above and the posterior goes along: it says nothing new of x.
+
+    Where both are N(0, I) the KL is 0 exactly, and 0 is not above 0.
+    """
     mean, log_var = rng.normal(size=(40, 5)), rng.uniform(-1, 1, size=(40, 5))
     kl, count = _two(active_units(mean, log_var, mean, log_var, 0.01), "kl and count")
     assert_close(kl, np.zeros(5), atol=1e-5, what="kl")
     assert_close(count, 0, what="count")
+    _, count = _two(active_units(*np.zeros((4, 40, 5)), 0.0), "kl and count")
+    assert_close(count, 0, what="count at the threshold")
 
 
 @active_units.check(points=2)

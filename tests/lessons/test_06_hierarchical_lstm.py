@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 from scipy.special import expit as sigmoid
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from hvae_keras.backend import keras, ops
 from hvae_keras.course import Exercise, assert_close
@@ -677,19 +677,22 @@ def test_keeps_the_largest_in_each_row_and_nothing_else(sharpen):
 
 @sharpen.check(points=1)
 def test_bears_low_temperatures(sharpen, rng):
-    """Logits of tens over a temperature of a tenth: e^300 is infinite in float32, and the odds are ordinary."""
+    """Logits of tens over a temperature of a tenth: e^300 is infinite in float32, and the odds are ordinary.
+
+    So are those of two rows far apart: e^-160, which is 0, is no part of either.
+    """
     top = rng.uniform(30, 40, size=(4, 1))
     logits = np.concatenate([top, top - 0.1, top - 0.3, top - 9.0], axis=1)
     odds = np.exp([0.0, -1.0, -3.0])
     expected = np.append(odds / odds.sum(), 0.0)
     assert_close(sharpen(logits, 0.1, 3), np.tile(expected, (4, 1)), rtol=2e-3, atol=1e-5)
+    far = np.array([[80.0, 79.0], [-80.0, -81.0]])
+    assert_close(sharpen(far, 1.0, 2), np.tile([np.e, 1.0], (2, 1)) / (np.e + 1), what="of two rows far apart")
 
 
 def _sharpened(logits, temperature, top_k):
-    kth = np.sort(logits, axis=-1)[:, -top_k, None]
-    kept = np.where(logits >= kth, logits / temperature, -np.inf)
-    p = np.exp(kept - kept.max(axis=-1, keepdims=True))
-    return p / p.sum(axis=-1, keepdims=True)
+    kth = np.partition(logits, -top_k, axis=-1)[:, [-top_k]]
+    return softmax(np.where(logits < kth, -np.inf, logits / temperature), axis=-1)
 
 
 @sharpen.misconception("You multiplied by the temperature: a low one must make the draw sharper, not flatter.")
@@ -782,6 +785,15 @@ def threshold_of_the_batch(logits, temperature, top_k):
 @sharpen.misconception("You keep one too many: count from the end, −1 is the largest and −k the k-th largest.")
 def one_too_many(logits, temperature, top_k):
     return _sharpened(logits, temperature, min(top_k + 1, logits.shape[-1]))
+
+
+@sharpen.misconception("You took out the largest logit of the batch: of a row far below it nothing is left, 0/0.")
+def largest_of_the_batch(logits, temperature, top_k):
+    kth = np.sort(logits, axis=-1)[:, -top_k, None]
+    kept = np.where(logits >= kth, logits / temperature, -np.inf)
+    p = np.exp(kept - kept.max())
+    with np.errstate(all="ignore"):
+        return p / p.sum(axis=-1, keepdims=True)
 
 
 @sharpen.misconception("e^300 is infinite in float32: take the largest logit of the row out first.")
@@ -889,6 +901,9 @@ def test_compares_with_every_earlier_phrase(form_score, rng):
     got, score = _two(form_score(tunes, np.array([[0, 0, 0, 1, 2]]), 10, 0.6), "letters and score")
     assert_close(got, [[0, 0, 0, 1, 2], [0, 0, 0, 1, 2], [0, 0, 1, 2, 0]], what="letters")
     assert_close(score, 2 / 3, what="score")
+    got, score = _two(form_score(np.array([[60, 62, 60, 64]]), FORMS, 1, 0.6), "letters and score")
+    assert_close(got, [[0, 1, 0, 2]], what="letters of phrases of one step")
+    assert_close(score, 1.0, what="score of phrases of one step")
 
 
 def _letters(pitch, length, threshold, choose=None, strictly=False, new=None, likeness=None):
@@ -1080,7 +1095,7 @@ conduct = Exercise(
 
 
 def _conductor_inputs(rng):
-    """Weights of a conductor of 5 units and a writer of 6, for notes of 4 numbers, and a code of 5, a batch of 4.
+    """Weights of a conductor of 5 units and a writer of 6, for notes of 4 numbers, and a code of 5, a batch of 3.
 
     None has fewer than 13 numbers, so a verdict shows each by its shape and range, in a line.
     """
@@ -1088,7 +1103,7 @@ def _conductor_inputs(rng):
     conductor = {name: rng.normal(size=shape) * 0.7 for name, shape in shapes.items()}
     shapes = {"start": (5, 6), "kernel": (4, 6), "plan": (5, 6), "recurrent": (6, 6), "output": (6, 4)}
     writer = {name: rng.normal(size=shape) * 0.7 for name, shape in shapes.items()}
-    return rng.uniform(-0.9, 0.9, size=(4, 5)), conductor, writer
+    return rng.uniform(-0.9, 0.9, size=(3, 5)), conductor, writer
 
 
 def _conducted(z, conductor, writer, phrases, length):
