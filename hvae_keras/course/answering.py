@@ -5,19 +5,21 @@ It holds the functions, and nothing that decides about marks. Run as
 a nursery forks it instead.
 """
 
+import __future__
+
 import ast
 import importlib
 import linecache
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 from hvae_keras.course.failures import StudentFailure
 from hvae_keras.course.sandbox import confine
 from hvae_keras.course.session import Session, failure_of
-from hvae_keras.course.submission import parse_cell
+from hvae_keras.course.statements import parse_cell
 from hvae_keras.course.values import decode, encode
 from hvae_keras.course.wire import read_message, write_message
 
@@ -52,17 +54,30 @@ def run_slice(name: str, cells: Sequence[tuple[int, str, Sequence[int]]]) -> obj
 
     `cells` is what Submission.slice gives. Raises a StudentFailure where a statement does.
     """
-    namespace: dict[str, object] = {"__name__": "submission"}
-    for number, source, positions in cells:
+    # As in a notebook, where code may ask for its name, and shows things that here nobody looks at.
+    namespace: dict[str, object] = {"__name__": "__main__", "display": lambda *shown, **options: None}
+    parsed = [(number, source, parse_cell(number, source).statements, taken) for number, source, taken in cells]
+    chosen = [(number, source, [all_of[index] for index in taken]) for number, source, all_of, taken in parsed]
+    future = _future_flags(statement for *_, statements in chosen for statement in statements)
+    for number, source, statements in chosen:
         file = f"cell {number}"
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-        statements = parse_cell(number, source).statements
-        module = ast.Module([statements[position] for position in positions], type_ignores=[])
         try:
-            exec(compile(module, file, "exec"), namespace)
+            tree = ast.Module(statements, type_ignores=[])
+            exec(compile(tree, file, "exec", flags=future, dont_inherit=True), namespace)
         except BaseException as error:
             raise failure_of(error) from None
     return namespace[name]
+
+
+def _future_flags(statements: Iterable[ast.stmt]) -> int:
+    """What `from __future__ import` asks of the compiler: in a notebook it holds for all cells below."""
+    flags = 0
+    for statement in statements:
+        if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+            for item in statement.names:
+                flags |= getattr(__future__, item.name).compiler_flag
+    return flags
 
 
 def _serve(session: Session, request: dict) -> object:

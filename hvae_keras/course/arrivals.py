@@ -66,6 +66,7 @@ class Arrival:
     submitted: datetime | None = None
     late: bool = False
     problem: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from hvae_keras.course.mutants import Mutant, mutants_of
 from hvae_keras.course.places import checks_file, exercise_order, source_file, write_whole
 from hvae_keras.course.session import Session
 from hvae_keras.course.source import solution_of
-from hvae_keras.course.submission import Submission, parse_cell, read_submission
+from hvae_keras.course.statements import parse_cell
+from hvae_keras.course.submission import Submission, read_submission
 
 LIMIT_SECONDS = 5.0
 BEGIN, END = "<!-- begin of the audit's tables -->", "<!-- end of the audit's tables -->"

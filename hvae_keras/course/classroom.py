@@ -7,17 +7,19 @@ where it stopped and comes to the same marks.
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hvae_keras.course.arrivals import Arrival, Student, on_roster
 from hvae_keras.course.grading import Report
 from hvae_keras.course.judge import Verdict
 from hvae_keras.course.judging import Task
-from hvae_keras.course.ledger import Ledger
+from hvae_keras.course.ledger import Ledger, digest_of
 from hvae_keras.course.marks import Mark, StudentMarks, ranked
 from hvae_keras.course.pool import Pool
 from hvae_keras.course.settings import Late, Settings
+
+MOST_FILES = 40  # of one student: more than lessons, and than anyone has hands for
 
 # Told, as a grading goes on: how many submissions are done, of how many, and what has just been found.
 Moved = Callable[[int, int, str], None]
@@ -56,7 +58,7 @@ def grade_class(
     every exercise missing, and so has one who did not hand in a lesson that others did. Raises GraderFailed.
     """
     ledger = Ledger(out / "ledger", root)
-    arrivals = on_roster(arrivals, roster)
+    arrivals = _not_too_many(on_roster(arrivals, roster))
     tasks = [Task(arrival.path, root, lesson, settings, arrival.problem) for arrival in arrivals]
     with _Grader(ledger, root, jobs or os.cpu_count() or 1, moved) as grader:
         known = sum(ledger.read(ledger.key(task)) is not None for task in tasks)
@@ -114,13 +116,26 @@ class _Grader:
         return [found[key] for key in keys]
 
 
+def _not_too_many(arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """What each student handed in, at most the last `MOST_FILES` files: one must not hold up a class."""
+    by_student: dict[Student, list[Arrival]] = defaultdict(list)
+    for arrival in arrivals:
+        by_student[arrival.student].append(arrival)
+    for student, files in by_student.items():
+        if len(files) > MOST_FILES:
+            files.sort(key=_when)
+            rest = f"handed in {len(files)} files, of which the last {MOST_FILES} are graded"
+            by_student[student] = [replace(file, notes=(*file.notes, rest)) for file in files[-MOST_FILES:]]
+    return [arrival for files in by_student.values() for arrival in files]
+
+
 def _marks(
     student: Student,
     handed_in: list[tuple[Arrival, Report]],
     missing: dict[str, Report],
     settings: Settings,
     ledger: Ledger,
-    copies: dict[bytes, set[str]],
+    copies: dict[str, set[str]],
 ) -> list[Mark]:
     """A mark for each lesson of the class; for what names no lesson, one more mark that says so."""
     by_lesson: dict[str, list[tuple[Arrival, Report]]] = {slug: [] for slug in missing}
@@ -133,7 +148,7 @@ def _marks(
             continue
         arrival, report = max(found, key=_latest)
         days = _days_late(arrival, settings.late)
-        content = arrival.path.read_bytes() if arrival.path.is_file() else b""
+        content = digest_of(arrival.path)
         marks.append(
             Mark(
                 report=report,
@@ -152,7 +167,11 @@ def _marks(
 def _latest(one: tuple[Arrival, Report]) -> tuple:
     """What is graded counts before what is not, then what came last, then the last name."""
     arrival, report = one
-    return not report.problem, arrival.submitted.timestamp() if arrival.submitted else 0.0, arrival.file
+    return not report.problem, *_when(arrival)
+
+
+def _when(arrival: Arrival) -> tuple[float, str]:
+    return arrival.submitted.timestamp() if arrival.submitted else 0.0, arrival.file
 
 
 def _days_late(arrival: Arrival, late: Late) -> int:
@@ -164,7 +183,7 @@ def _days_late(arrival: Arrival, late: Late) -> int:
 
 def _notes(arrival: Arrival, found: list[tuple[Arrival, Report]], days: int) -> tuple[str, ...]:
     """What the student and the instructor should know. Students read these: nothing of others is in them."""
-    notes = []
+    notes = list(arrival.notes)
     if len(found) > 1:
         others = ", ".join(sorted(other.file for other, _ in found if other is not arrival))
         notes.append(f"handed in {len(found)} times: {arrival.file} came last and counts, not {others}")
@@ -174,10 +193,10 @@ def _notes(arrival: Arrival, found: list[tuple[Arrival, Report]], days: int) -> 
     return tuple(notes)
 
 
-def _copies(arrivals: Sequence[Arrival], reports: Sequence[Report]) -> dict[bytes, set[str]]:
+def _copies(arrivals: Sequence[Arrival], reports: Sequence[Report]) -> dict[str, set[str]]:
     """Contents that more than one student handed in, with their keys. Notebooks without an answer do not count."""
-    owners: dict[bytes, set[str]] = defaultdict(set)
+    owners: dict[str, set[str]] = defaultdict(set)
     for arrival, report in zip(arrivals, reports, strict=True):
         if arrival.path.is_file() and any(v.status not in ("not attempted", "missing") for v in report.verdicts):
-            owners[arrival.path.read_bytes()].add(arrival.student.key)
+            owners[digest_of(arrival.path)].add(arrival.student.key)
     return {content: students for content, students in owners.items() if len(students) > 1}

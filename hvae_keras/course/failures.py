@@ -67,3 +67,7 @@ class StudentError(StudentFailure):
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.place}" if self.place else self.message
+
+
+class GraderFault(Exception):
+    """Something of the grader's own failed: no room on the disk, no more processes. Never the student's fault."""

@@ -121,11 +121,13 @@ def _judged(exercise: Exercise, submission: Submission, settings: Settings, star
     """The verdict on one exercise. A fault of the checks or of ours costs one exercise, never a class."""
     notes = notes_on(submission, exercise)
     try:
+        left = settings.seconds
         for _ in range(2):
             with Worker(submission, start, int(settings.memory * 2**30)) as worker:
-                verdict = judge(exercise, worker, settings.seed, settings.seconds, notes)
+                verdict = judge(exercise, worker, settings.seed, left, notes)
+            left -= verdict.seconds
             # A crash may be the machine's. Whoever crashes twice does so by themselves.
-            if not worker.crashed:
+            if not worker.crashed or left < settings.seconds / 2:
                 break
         return verdict
     except Exception as error:

@@ -1,5 +1,6 @@
 """From a session with a student's function to a verdict: run the checks, explain the failures."""
 
+import contextlib
 import time
 import zlib
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from hvae_keras.course.exercises import Check, Exercise, Misconception, Mismatch
-from hvae_keras.course.failures import NotAttempted, StudentFailure, TimedOut
+from hvae_keras.course.failures import GraderFault, NotAttempted, StudentFailure
 from hvae_keras.course.session import Call, Proxy, Session
 from hvae_keras.course.values import show
 
@@ -23,6 +24,7 @@ SYMBOLS = {
 }
 LIMIT_SECONDS = 20.0
 LINE_LENGTH = 90
+LONGEST_LINE, MOST_LINES = 300, 40
 
 
 @dataclass(frozen=True)
@@ -137,11 +139,13 @@ def run_check(
     try:
         with session.limited(limit):
             _attempt(exercise, check, session, seed, calls)
+    except GraderFault:
+        raise
     except StudentFailure as failure:
-        lines = () if isinstance(failure, NotAttempted) else tuple(str(failure).splitlines())
+        lines = () if isinstance(failure, NotAttempted) else _shown(str(failure).splitlines())
         return CheckResult(check.title, failure.status, 0.0, check.points, lines)
     except Exception as error:
-        lines = (*_inputs(exercise, calls), *_explain(error, calls))
+        lines = _shown([*_inputs(exercise, calls), *_explain(error, calls)])
         cause = _likely_cause(exercise, check, seed, calls) if find_cause else None
         return CheckResult(
             check.title,
@@ -161,6 +165,14 @@ def _attempt(exercise: Exercise, check: Check, session: Session, seed: int, call
         # One stream a check, so that adding a check never changes another one's inputs.
         arguments["rng"] = np.random.default_rng([seed, zlib.crc32(check.title.encode())])
     check.function(**arguments)
+
+
+def _shown(lines: Sequence[str]) -> tuple[str, ...]:
+    """Lines that may hold a student's text, fit to be shown, printed and kept anywhere: short, and only text."""
+    clean = [
+        "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in line) for line in lines
+    ]
+    return tuple(line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + " …" for line in clean[:MOST_LINES])
 
 
 def _explain(error: Exception, calls: list[Call]) -> list[str]:
@@ -194,7 +206,8 @@ def _likely_cause(exercise: Exercise, check: Check, seed: int, calls: list[Call]
         try:
             with session.limited(LIMIT_SECONDS):
                 _attempt(exercise, check, session, seed, replay)
-        except (Exception, TimedOut):
-            if len(replay) == len(calls) and all(a.agrees(b) for a, b in zip(replay, calls, strict=True)):
-                return misconception
+        except Exception:
+            with contextlib.suppress(Exception):  # the answers compared are the student's, and may be anything
+                if len(replay) == len(calls) and all(a.agrees(b) for a, b in zip(replay, calls, strict=True)):
+                    return misconception
     return None

@@ -6,6 +6,7 @@ library and the instructor's settings. A record that cannot be read is as good a
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,8 +29,8 @@ class Ledger:
         settings = task.settings
         rules = [settings.seed, settings.seconds, settings.memory, sorted(settings.leave_out)]
         rules += [sorted(settings.points.items()), task.lesson, task.problem, task.status]
-        content = task.path.read_bytes() if task.path.is_file() else b""
-        return _digest([self._course.encode(), json.dumps(rules).encode(), task.path.name.encode(), content])
+        content = digest_of(task.path).encode()
+        return _digest([self._course.encode(), json.dumps(rules).encode(), os.fsencode(task.path.name), content])
 
     def read(self, key: str) -> Report | None:
         """What was found before; None where nothing was."""
@@ -40,22 +41,30 @@ class Ledger:
 
     def write(self, key: str, report: Report) -> None:
         """Keep what was found."""
-        write_whole(self._file(key), json.dumps(report.as_dict(), ensure_ascii=False))
+        write_whole(self._file(key), json.dumps(report.as_dict()))
 
-    def tries(self, student: str, lesson: str, content: bytes) -> int:
+    def tries(self, student: str, lesson: str, digest: str) -> int:
         """How many different files the student has handed in for the lesson, now that this one is among them."""
-        file = self.folder / "tries" / f"{student}.{lesson}.json"
+        file = self.folder / "tries" / f"{_digest([os.fsencode(student), lesson.encode()])}.json"
         try:
             seen = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             seen = []
-        if (digest := _digest([content])) not in seen:
+        if digest not in seen:
             seen.append(digest)
             write_whole(file, json.dumps(seen))
         return len(seen)
 
     def _file(self, key: str) -> Path:
         return self.folder / f"{key}.json"
+
+
+def digest_of(path: Path) -> str:
+    """A fingerprint of a file's content, read piece by piece; empty where there is no file."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(parts: Iterable[bytes]) -> str:

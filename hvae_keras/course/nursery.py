@@ -26,6 +26,7 @@ from multiprocessing.connection import Connection
 from typing import BinaryIO
 
 from hvae_keras.course.answering import answer, silence
+from hvae_keras.course.failures import GraderFault
 from hvae_keras.course.sandbox import environment
 
 PACKET = 2**16
@@ -101,10 +102,12 @@ class Nursery:
         finally:
             for descriptor in descriptors if close else ():
                 os.close(descriptor)
-        reply = self._line.recv(PACKET)
-        if not reply:
+        reply = json.loads(self._line.recv(PACKET) or "null")
+        if reply is None:
             raise ConnectionError("the nursery has ended")
-        return json.loads(reply)
+        if "error" in reply:
+            raise GraderFault(reply["error"])
+        return reply
 
 
 def serve(line: socket.socket) -> None:
@@ -121,13 +124,17 @@ def serve(line: socket.socket) -> None:
                 children[asking].discard(request["end"])
                 _reply(asking, {"signal": _end(request["end"])})
             else:
-                pid, theirs = _fork(request, descriptors, list(children))
-                children[asking].add(pid)
-                if theirs is not None:
-                    children[theirs] = set()
+                try:
+                    pid, theirs = _fork(request, descriptors, list(children))
+                except OSError as error:  # no more processes, say; those who are there go on
+                    _reply(asking, {"error": f"no process could be forked: {error}"})
+                else:
+                    children[asking].add(pid)
+                    if theirs is not None:
+                        children[theirs] = set()
+                    _reply(asking, {"pid": pid})
                 for descriptor in descriptors:
                     os.close(descriptor)
-                _reply(asking, {"pid": pid})
     for pids in children.values():
         for pid in pids:
             _end(pid)

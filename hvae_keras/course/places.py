@@ -41,7 +41,7 @@ def find_lesson(root: Path, key: str) -> str:
     known = lessons(root)
     if key in known:
         return key
-    number = re.fullmatch(r"0*(\d+)(\.\d+)?", key)
+    number = re.fullmatch(r"0*(\d{1,4})(\.\d{1,4})?", key)
     slugs = [slug for slug in known if number and int(slug[:2]) == int(number[1])]
     if not slugs:
         raise NoSuchLesson(f"there is no lesson {key!r}; there are: {', '.join(known) or 'none'}")

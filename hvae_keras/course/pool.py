@@ -17,7 +17,7 @@ from hvae_keras.course.grading import FAULT, Report
 from hvae_keras.course.judge import Verdict
 from hvae_keras.course.judging import Confined, Task, judge_submissions
 from hvae_keras.course.places import checks_file, lessons, student_notebook
-from hvae_keras.course.submission import parse_cell
+from hvae_keras.course.statements import parse_cell
 
 ATTEMPTS = 2
 START_SECONDS = 300.0

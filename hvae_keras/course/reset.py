@@ -7,7 +7,7 @@ from nbformat import NotebookNode
 
 from hvae_keras.course.places import NoSuchLesson, student_notebook, write_whole
 from hvae_keras.course.source import read_notebook, text_of
-from hvae_keras.course.submission import parse_cell
+from hvae_keras.course.statements import parse_cell
 
 
 def reset(root: Path, slug: str, exercise_id: str) -> Path:

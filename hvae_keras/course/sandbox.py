@@ -59,7 +59,8 @@ def environment() -> dict[str, str]:
         "APPDATA",
     )
     ours = {name: value for name, value in os.environ.items() if name.upper().startswith(kept)}
-    return {**ours, "PYTHONHASHSEED": "0"}
+    # A process that may start no other would be told so by joblib; told not to try, it works by itself.
+    return {**ours, "PYTHONHASHSEED": "0", "JOBLIB_MULTIPROCESSING": "0"}
 
 
 def _limit_memory(memory_bytes: int) -> str:
@@ -87,13 +88,15 @@ CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 
 def readable() -> list[str]:
     """The folders and files that Python and its libraries read while they run. The course's are not among them."""
-    package = Path(__file__).resolve().parents[1]
-    paths = sysconfig.get_paths()
-    folders = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    folders |= {sys.prefix, sys.base_prefix, str(package), "/usr", "/lib", "/lib64", "/etc", "/sys", "/dev/shm"}
-    files = {"/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/proc/cpuinfo", "/proc/meminfo"}
-    files |= {"/proc/stat", "/proc/filesystems", f"/proc/{os.getpid()}"}
-    return sorted(path for path in folders | files if os.path.exists(path))
+    paths = {sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    # Not the prefixes themselves: an environment may have been made in the course's own folder.
+    for prefix in (sys.prefix, sys.base_prefix):
+        paths |= {f"{prefix}/{name}" for name in ("lib", "lib64", "bin", "share", "pyvenv.cfg")}
+    paths |= {str(Path(__file__).resolve().parents[1]), "/usr", "/lib", "/lib64", "/sys"}
+    paths |= {f"/etc/{name}" for name in ("ld.so.cache", "localtime", "timezone", "mime.types", "fonts", "passwd")}
+    paths |= {f"/dev/{name}" for name in ("null", "zero", "urandom", "random")}
+    paths |= {f"/proc/{name}" for name in ("cpuinfo", "meminfo", "stat", "filesystems", str(os.getpid()))}
+    return sorted(path for path in paths if os.path.exists(path))
 
 
 def _landlock(libc: ctypes.CDLL, folder: str) -> str:
@@ -111,7 +114,8 @@ def _landlock(libc: ctypes.CDLL, folder: str) -> str:
         _allow(libc, ruleset, readable(), READ | READ_FOLDER | EXECUTE)
         _allow(libc, ruleset, ["/dev/null"], READ | 1 << 1)
         _allow(libc, ruleset, [folder], every & ~EXECUTE)
-        return "files" if libc.syscall(RESTRICT_SELF, ruleset, 0) == 0 else ""
+        in_force = libc.syscall(RESTRICT_SELF, ruleset, 0) == 0
+        return "files" if in_force and version >= 3 else ""  # before, a file outside could still be emptied
     finally:
         os.close(ruleset)
 
@@ -173,6 +177,28 @@ REFUSED = {
     "utimensat": (280, 88),
     "futimesat": (261, None),
     "setrlimit": (160, 164),
+    # memory that is counted as nobody's
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "shmget": (29, 194),
+    "semget": (64, 190),
+    "msgget": (68, 186),
+    "mq_open": (240, 180),
+    # others' share of the machine, and one's own rank in it
+    "setpriority": (141, 140),
+    "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+    "ioprio_set": (251, 30),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+    # devices, and what Landlock before its third version does not watch
+    "mknod": (133, None),
+    "mknodat": (259, 33),
+    "truncate": (76, 45),
+    "syslog": (103, 116),
+    "fanotify_init": (300, 262),
     # the machine, for a grader that runs as root
     "mount": (165, 40),
     "umount2": (166, 39),

@@ -7,39 +7,21 @@ the imports and top-level definitions that it refers to, and theirs in turn; oth
 import ast
 import json
 import re
-import symtable
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hvae_keras.course.failures import Missing, StudentError
+from hvae_keras.course.statements import MOST_STATEMENTS, Cell, Statement, parse_cell, statement_of
 
-PARSER_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
+LONGEST_CHAIN = 20_000
+LARGEST_FILE = 200 * 2**20
 
 
 class Unreadable(ValueError):
     """The file is not a notebook; the message says in one line why."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A code cell: its number in the notebook (from 1), its source, and its syntax error if it has one."""
-
-    number: int
-    source: str
-    statements: tuple[ast.stmt, ...] = ()
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A top-level statement, by its cell and its position in it, with what it binds and what it refers to."""
-
-    cell: Cell
-    index: int
-    binds: frozenset[str]
-    needs: frozenset[str]
-    defines: bool
 
 
 @dataclass
@@ -50,9 +32,16 @@ class Submission:
     lesson: str | None
     cells: list[Cell]
     statements: list[Statement] = field(init=False)
+    _places: dict[str, list[int]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.statements = [_statement(cell, index) for cell in self.cells for index in range(len(cell.statements))]
+        self.statements = [
+            statement_of(cell, index) for cell in self.cells for index in range(len(cell.statements))
+        ]
+        self._places = defaultdict(list)
+        for position, item in enumerate(self.statements):
+            for name in item.binds | item.changes:
+                self._places[name].append(position)
 
     def definitions(self, name: str) -> list[int]:
         """The numbers of the cells that define a function or class of this name."""
@@ -63,17 +52,7 @@ class Submission:
 
         Raises Missing where nothing defines it, StudentError where its cell does not parse.
         """
-        if not self.definitions(name):
-            broken = re.compile(rf"^\s*(def|class)\s+{re.escape(name)}\b", re.MULTILINE)
-            for cell in self.cells:
-                if cell.error and broken.search(cell.source):
-                    raise StudentError(f"cell {cell.number} is not valid Python", cell.error)
-            raise Missing(f"there is no function {name} in this notebook")
-        taken: set[int] = set()
-        try:
-            self._take(name, len(self.statements), taken, functions_only=True)
-        except RecursionError:
-            raise StudentError(f"{name} refers to too long a chain of definitions") from None
+        taken = self._closure(name, self._answer(name))
         chosen: dict[int, tuple[int, str, list[int]]] = {}
         for position in sorted(taken):
             item = self.statements[position]
@@ -81,20 +60,59 @@ class Submission:
             entry[2].append(item.index)
         return list(chosen.values())
 
-    def _take(self, name: str, before: int, taken: set[int], functions_only: bool = False) -> None:
-        """Add to `taken` the last statement before position `before` that binds `name`, and what it needs."""
-        for position in range(before - 1, -1, -1):
-            item = self.statements[position]
-            if not item.binds & {name, "*"} or (functions_only and not item.defines):
+    def _answer(self, name: str) -> int:
+        """The position of the statement that answers: the last definition, else the last other binding.
+
+        A stub counts only where there is nothing else: `total = partial(np.sum)` may stand below it.
+        """
+        bound = [position for position in self._places[name] if name in self.statements[position].binds]
+        sure = [position for position in bound if self.statements[position].defines]
+        maybe = [position for position in bound if self.statements[position].may_define]
+        if sure and not (maybe and maybe[-1] > sure[-1] and self.statements[sure[-1]].is_stub):
+            return sure[-1]
+        if maybe:
+            return maybe[-1]
+        broken = re.compile(rf"^\s*(def|class)\s+{re.escape(name)}\b", re.MULTILINE)
+        for cell in self.cells:
+            if cell.error and broken.search(cell.source):
+                raise StudentError(f"cell {cell.number} is not valid Python", cell.error)
+        raise Missing(f"there is no function {name} in this notebook")
+
+    def _closure(self, name: str, answer: int) -> set[int]:
+        """The answer's position, and those of all that it needs.
+
+        What a statement needs at once is what was there when its cell ran; what a function needs is what is there
+        when it is called. So each statement is taken for a moment: the position of whoever needs it at once.
+        """
+        end = len(self.statements)
+        seen: set[tuple[int, int]] = set()
+        waiting = [(answer, end)]
+        while waiting:
+            position, moment = waiting.pop()
+            if (position, moment) in seen:
                 continue
-            if position not in taken:
-                taken.add(position)
-                for needed in item.needs:
-                    # `n = n + 1` needs the value from before; a function finds the last one.
-                    earlier = needed in item.binds and not item.defines
-                    self._take(needed, position if earlier else len(self.statements), taken)
-            if name in item.binds:
-                return
+            seen.add((position, moment))
+            if len(seen) > LONGEST_CHAIN:
+                raise StudentError(f"{name} refers to too many definitions")
+            item = self.statements[position]
+            for needed in item.now:
+                waiting += [(place, position) for place in self._sources(needed, position)]
+            for needed in item.later - {name}:
+                waiting += [(place, moment) for place in self._sources(needed, moment)]
+        return {position for position, _ in seen}
+
+    def _sources(self, name: str, before: int) -> list[int]:
+        """The last statement before a position that binds a name, and those after it that change its value."""
+        places = self._places.get(name, [])
+        found = self._last(places[: bisect_left(places, before)], name) or self._last(places, name)
+        return found + self._places.get("*", [])
+
+    def _last(self, places: list[int], name: str) -> list[int]:
+        for index in range(len(places) - 1, -1, -1):
+            item = self.statements[places[index]]
+            if name in item.binds and not isinstance(item.cell.statements[item.index], ast.Import):
+                return places[index:]
+        return list(places)
 
 
 def find_notebooks(path: Path) -> list[Path]:
@@ -115,6 +133,8 @@ def read_submission(path: Path) -> Submission:
     A notebook is read as far as it can be: a cell that is damaged is left out and costs the others nothing.
     """
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise Unreadable(f"larger than {LARGEST_FILE // 2**20} MB")
         text = path.read_bytes().decode("utf-8-sig")  # some editors on Windows begin a file with a mark
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror}") from None
@@ -124,8 +144,20 @@ def read_submission(path: Path) -> Submission:
     lesson = notebook.get("metadata")
     for key in ("hvae", "lesson"):
         lesson = lesson.get(key) if isinstance(lesson, dict) else None
-    cells = [parse_cell(number, source) for number, source in _code_of(notebook)]
+    cells = _parsed(_code_of(notebook))
     return Submission(path, lesson if isinstance(lesson, str) else None, cells)
+
+
+def _parsed(sources: Iterable[tuple[int, str]]) -> list[Cell]:
+    """The cells, as long as there are not too many statements: reading a notebook must not hold up a class."""
+    cells, statements = [], 0
+    for number, source in sources:
+        if statements > MOST_STATEMENTS:
+            cells.append(Cell(number, source, (), f"below more than {MOST_STATEMENTS:,} statements"))
+            continue
+        cells.append(parse_cell(number, source))
+        statements += len(cells[-1].statements)
+    return cells
 
 
 def _of_script(text: str) -> dict:
@@ -158,63 +190,3 @@ def _code_of(notebook: dict) -> Iterator[tuple[int, str]]:
                 source = "".join(line for line in source if isinstance(line, str))
             if isinstance(source, str):
                 yield number, source
-
-
-def parse_cell(number: int, source: str) -> Cell:
-    """Parse a code cell; magics such as `%matplotlib inline` are understood as IPython understands them."""
-    try:
-        return Cell(number, source, tuple(ast.parse(source).body))
-    except PARSER_ERRORS as error:
-        problem = error
-    try:
-        from IPython.core.inputtransformer2 import TransformerManager
-
-        plain = TransformerManager().transform_cell(source)
-        return Cell(number, plain, tuple(ast.parse(plain).body))
-    except PARSER_ERRORS:
-        line = getattr(problem, "lineno", None)
-        shown = source.splitlines()[line - 1].strip() if line and line <= len(source.splitlines()) else ""
-        reason = getattr(problem, "msg", None) or str(problem) or type(problem).__name__
-        place = f"line {line}: {shown}  ({reason})" if line else reason
-        return Cell(number, source, (), place)
-
-
-def _statement(cell: Cell, index: int) -> Statement:
-    node = cell.statements[index]
-    defines = _defines(node)
-    try:
-        binds, needs = _names(node)
-    except PARSER_ERRORS:
-        binds, needs = {getattr(node, "name", "")}, set()
-    return Statement(cell, index, frozenset(binds), frozenset(needs), defines)
-
-
-def _defines(node: ast.stmt) -> bool:
-    """Whether a statement defines a function or class: by `def` or `class`, as a lambda, or under `if`."""
-    if isinstance(node, (ast.If, ast.Try, ast.With)):
-        return any(_defines(inner) for inner in ast.iter_child_nodes(node) if isinstance(inner, ast.stmt))
-    if isinstance(node, ast.Assign):
-        return isinstance(node.value, ast.Lambda)
-    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-
-
-def _names(node: ast.stmt) -> tuple[set[str], set[str]]:
-    """The names a top-level statement binds (`*` for a star import), and the globals it refers to.
-
-    Python's own symbol table decides: a function's locals and a comprehension's variables are neither.
-    """
-    module = symtable.symtable(ast.unparse(node), "cell", "exec")
-    binds = {item.get_name() for item in module.get_symbols() if item.is_assigned() or item.is_imported()}
-    if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
-        binds.add("*")
-    needs = set(binds) if isinstance(node, ast.AugAssign) else set()
-    tables = [module]
-    while tables:
-        table = tables.pop()
-        tables += table.get_children()
-        needs |= {
-            item.get_name()
-            for item in table.get_symbols()
-            if item.is_referenced() and (table is module or item.is_global())
-        }
-    return binds, needs

@@ -6,12 +6,15 @@ hostile answer can produce a wrong value and nothing worse.
 """
 
 import base64
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 NUMERIC_KINDS = "biuf"
+MOST_ITEMS = 100_000
+MOST_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,15 @@ def encode(value: object) -> object:
 
 
 def decode(data: object) -> object:
-    """The plain value in JSON data; a ValueError for anything that `encode` does not write."""
+    """The plain value in JSON data; a ValueError for anything that `encode` does not write, or that is too much."""
+    return _decode(data, itertools.count())
+
+
+def _decode(data: object, items: Iterator[int]) -> object:
+    if next(items) > MOST_ITEMS:
+        raise ValueError(f"more than {MOST_ITEMS:,} values outside arrays")
     if isinstance(data, list):
-        return [decode(item) for item in data]
+        return [_decode(item, items) for item in data]
     if not isinstance(data, dict):
         return data
     match data:
@@ -92,10 +101,10 @@ def decode(data: object) -> object:
             if kind.kind not in NUMERIC_KINDS:
                 raise ValueError(f"an array of {dtype} is not accepted")
             return np.frombuffer(base64.b64decode(text), kind).reshape(shape).copy()
-        case {"tuple": list(items)}:
-            return tuple(decode(item) for item in items)
-        case {"mapping": dict(items)}:
-            return {key: decode(item) for key, item in items.items()}
+        case {"tuple": list(parts)}:
+            return tuple(_decode(item, items) for item in parts)
+        case {"mapping": dict(parts)}:
+            return {key: _decode(item, items) for key, item in parts.items()}
         case {"float": str(text)}:
             return float(text)
     raise ValueError("not a value written by encode")
@@ -123,19 +132,21 @@ def show(value: object, precision: int = 4) -> str:
     """A value in one short line: small arrays in full, large ones by shape and range."""
     if isinstance(value, Reference):
         return "an object"
+    if isinstance(value, str) and len(value) > 80:
+        return repr(value[:80]) + " …"
     if isinstance(value, (bool, int, str)) or value is None:
         return repr(value)
     if isinstance(value, float):
         return f"{value:.{precision}g}"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {show(item)}" for key, item in value.items()) + "}"
+        return "{" + _listed(f"{key}: {show(item)}" for key, item in value.items()) + "}"
     if isinstance(value, tuple) and any(not isinstance(item, (int, float)) for item in value):
-        return "(" + ", ".join(show(item) for item in value) + ")"
+        return "(" + _listed(show(item) for item in value) + ")"
     try:
         array = np.asarray(value)
     except ValueError:
-        return "[" + ", ".join(show(item) for item in value) + "]"
-    if array.size <= 12 and array.dtype.kind in NUMERIC_KINDS:
+        return "[" + _listed(show(item) for item in value) + "]"
+    if array.size <= MOST_SHOWN and array.dtype.kind in NUMERIC_KINDS:
         text = np.array2string(
             array, precision=precision, separator=", ", suppress_small=True, max_line_width=10_000
         )
@@ -146,3 +157,9 @@ def show(value: object, precision: int = 4) -> str:
     span = f"values {finite.min():.4g} to {finite.max():.4g}" if finite.size else "no finite value"
     holes = "" if finite.size == array.size else f", {array.size - finite.size} not finite"
     return f"array of shape {array.shape}, {span}{holes}"
+
+
+def _listed(items: Iterable[str]) -> str:
+    """The first few, with commas, and a sign that there are more."""
+    first = list(itertools.islice(items, MOST_SHOWN + 1))
+    return ", ".join([*first[:MOST_SHOWN], *(["…"] if len(first) > MOST_SHOWN else [])])

@@ -7,7 +7,7 @@ import json
 import struct
 from typing import BinaryIO
 
-LARGEST_MESSAGE = 64 * 2**20
+LARGEST_MESSAGE = 32 * 2**20
 LENGTH = struct.Struct(">I")
 
 

@@ -14,13 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import psutil
 
 from hvae_keras.course import failures
 from hvae_keras.course.exercises import slow_imports
-from hvae_keras.course.failures import OutOfMemory, StudentError, TimedOut
+from hvae_keras.course.failures import GraderFault, OutOfMemory, StudentError, TimedOut
 from hvae_keras.course.sandbox import environment
 from hvae_keras.course.submission import Submission
 from hvae_keras.course.values import decode, encode
@@ -30,6 +31,7 @@ START_SECONDS = 120.0
 WATCH_SECONDS = 0.05
 MEMORY_BYTES = 2 * 2**30
 LONGEST_TEXT = 200  # of what a student's error says
+MOST_THREADS, MOST_FILES, MOST_BYTES = 512, 2000, 2**30
 WIRE_FAILURES = ("NotAttempted", "Missing", "OutOfMemory", "StudentError")
 
 
@@ -94,7 +96,8 @@ def start_program(folder: str, memory_bytes: int, modules: list[str]) -> Started
             stderr=subprocess.DEVNULL,
             cwd=folder,
             start_new_session=True,
-            env=environment(),
+            # One thread of NumPy's would be there before the process is confined, and stay outside.
+            env={**environment(), "OPENBLAS_NUM_THREADS": "1"},
         )
     )
 
@@ -162,12 +165,18 @@ class Worker:
         """Start the process unless it runs, without waiting for it."""
         if self._running is not None:
             return
+        try:
+            self._launch()
+        except OSError as error:
+            raise GraderFault(f"no process for the student's functions: {error}") from error
+
+    def _launch(self) -> None:
         self._loaded, self._ready, self._most_bytes = set(), False, float("inf")
         self._answers = queue.Queue()
         self._folder = tempfile.TemporaryDirectory(prefix="hvae-worker-", ignore_cleanup_errors=True)
         modules = slow_imports(cell.source for cell in self.submission.cells)
         self._running = self._start(self._folder.name, self._memory_bytes, modules)
-        threading.Thread(target=_read_all, args=(self._running.answers, self._answers), daemon=True).start()
+        _thread(_read_all, self._running.answers, self._answers)
 
     def stop(self) -> int:
         """Kill the process, and whatever it started; the signal that it had died of before, 0 if none."""
@@ -175,7 +184,8 @@ class Worker:
             return 0
         running, self._running = self._running, None
         died_of = running.end()
-        self._folder.cleanup()
+        with contextlib.suppress(Exception):  # what a student left there may be hard to remove
+            self._folder.cleanup()
         return died_of
 
     def _load(self, target: str) -> None:
@@ -189,7 +199,7 @@ class Worker:
         if self._running is None:
             raise StudentError("the process that held this object has ended")
         # From a thread, so that a worker that no longer reads cannot hold up the clock.
-        threading.Thread(target=_write_quietly, args=(self._running.requests, request), daemon=True).start()
+        _thread(_write_quietly, self._running.requests, request)
         answer = self._receive()
         try:
             match answer:
@@ -228,12 +238,52 @@ class Worker:
         if self._resident_bytes() > self._most_bytes:
             self.stop()
             raise OutOfMemory(f"it took more than {self._memory_bytes / 2**30:g} GiB of memory")
+        if self._thread_count() > MOST_THREADS:
+            self.stop()
+            raise StudentError(f"it started more than {MOST_THREADS} threads")
+        if _is_full(Path(self._folder.name)):
+            self.stop()
+            raise StudentError(f"it wrote more than {MOST_FILES} files or {MOST_BYTES / 2**30:g} GiB")
 
     def _resident_bytes(self) -> int:
         try:
             return psutil.Process(self._running.pid).memory_info().rss
         except psutil.Error:  # it has just ended
             return 0
+
+    def _thread_count(self) -> int:
+        try:
+            return psutil.Process(self._running.pid).num_threads()
+        except psutil.Error:
+            return 0
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a worker's folder holds more than it may. One that is hard to read is full."""
+    files = bytes_used = 0
+    waiting = [folder]
+    try:
+        while waiting:
+            for item in os.scandir(waiting.pop()):
+                files += 1
+                if item.is_dir(follow_symlinks=False):
+                    waiting.append(item.path)
+                else:
+                    bytes_used += item.stat(follow_symlinks=False).st_size
+                if files > MOST_FILES or bytes_used > MOST_BYTES:
+                    return True
+    except FileNotFoundError:  # it is at work there
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _thread(target: Callable, *args: object) -> None:
+    try:
+        threading.Thread(target=target, args=args, daemon=True).start()
+    except RuntimeError as error:
+        raise GraderFault(f"no thread for the student's process: {error}") from error
 
 
 def _write_quietly(stream: BinaryIO, message: object) -> None:

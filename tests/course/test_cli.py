@@ -85,7 +85,13 @@ def test_reset_says_where_the_copy_is(tiny):
 def test_doctor_times_every_device_and_names_what_it_found(tiny):
     output = CliRunner().invoke(app, ["doctor"]).output
     assert f"Python {sys.version_info.major}.{sys.version_info.minor}" in output
-    for line in ("hvae grade: ", "keras 3.", "tensorflow 2.", "the course: 1 lessons", "cpu:0: a small VAE starts in"):
+    for line in (
+        "hvae grade: ",
+        "keras 3.",
+        "tensorflow 2.",
+        "the course: 1 lessons",
+        "cpu:0: a small VAE starts in",
+    ):
         assert line in output
     assert "images/s" in output
 

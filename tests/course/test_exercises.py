@@ -12,7 +12,8 @@ from hvae_keras.course.judge import judge
 from hvae_keras.course.places import checks_file, course_root, lessons, source_file
 from hvae_keras.course.session import Session
 from hvae_keras.course.source import solution_of, student_notebook_of
-from hvae_keras.course.submission import Submission, parse_cell, read_submission
+from hvae_keras.course.statements import parse_cell
+from hvae_keras.course.submission import Submission, read_submission
 
 ROOT = course_root()
 SEEDS = range(20)
@@ -117,5 +118,5 @@ def test_a_lesson_never_depends_on_the_readers_answers(slug):
         if cell.cell_type == "code" and "check" not in cell.metadata and "exercise" not in cell.metadata:
             one = Submission(source_file(ROOT, slug), slug, [parse_cell(number, cell.source)])
             for statement in one.statements:
-                used = names & (statement.needs | statement.binds)
+                used = names & (statement.now | statement.later | statement.binds)
                 assert not used, f"cell {number} uses or rebinds {used}"

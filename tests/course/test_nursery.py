@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from hvae_keras.course.failures import StudentError
-from hvae_keras.course.submission import Submission, parse_cell
+from hvae_keras.course.statements import parse_cell
+from hvae_keras.course.submission import Submission
 from hvae_keras.course.worker import Worker
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no nursery on other systems")
@@ -75,7 +76,8 @@ def test_whoever_starts_a_nursery_takes_it_and_all_its_children_along():
 import sys
 from pathlib import Path
 from hvae_keras.course.nursery import Nursery
-from hvae_keras.course.submission import Submission, parse_cell
+from hvae_keras.course.statements import parse_cell
+from hvae_keras.course.submission import Submission
 from hvae_keras.course.worker import Worker
 worker = Worker(Submission(Path("x"), None, [parse_cell(1, {SOURCE!r})]), Nursery.start([]).worker)
 worker.start()

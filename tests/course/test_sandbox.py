@@ -36,6 +36,7 @@ TRIALS = {
     "signals_its_parent": (False, "os.kill(os.getppid(), 0)"),
     "signals_everybody": (False, "os.kill(-1, 0)"),
     "looks_at_its_parent": (False, "open(f'/proc/{os.getppid()}/environ').read()"),
+    "hides_memory_in_a_file": (False, "os.memfd_create('x')"),
     "unshares": (False, "import ctypes\nif ctypes.CDLL(None).unshare(0x10000000): raise OSError"),
     "raises_its_limits": (False, "import resource; resource.setrlimit(resource.RLIMIT_CORE, (-1, -1))"),
     "lifts_the_confinement": (

@@ -10,7 +10,8 @@ from hvae_keras.course.exercises import Exercise
 from hvae_keras.course.failures import Missing, NotAttempted, StudentError, TimedOut
 from hvae_keras.course.judge import judge
 from hvae_keras.course.session import Proxy, Session
-from hvae_keras.course.submission import Submission, parse_cell
+from hvae_keras.course.statements import parse_cell
+from hvae_keras.course.submission import Submission
 from hvae_keras.course.worker import Worker
 
 SOURCE = """

@@ -7,7 +7,8 @@ import pytest
 
 from hvae_keras.course.answering import run_slice
 from hvae_keras.course.failures import Missing, StudentError
-from hvae_keras.course.submission import Submission, Unreadable, parse_cell, read_submission
+from hvae_keras.course.statements import parse_cell
+from hvae_keras.course.submission import Submission, Unreadable, read_submission
 
 
 def submission(*sources: str) -> Submission:
