@@ -24,7 +24,8 @@ SYMBOLS = {
 }
 LIMIT_SECONDS = 20.0
 LINE_LENGTH = 90
-LONGEST_LINE, MOST_LINES = 300, 40
+LONGEST_LINE, MOST_LINES = 280, 40
+UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
@@ -169,10 +170,8 @@ def _attempt(exercise: Exercise, check: Check, session: Session, seed: int, call
 
 def _shown(lines: Sequence[str]) -> tuple[str, ...]:
     """Lines that may hold a student's text, fit to be shown, printed and kept anywhere: short, and only text."""
-    clean = [
-        "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in line) for line in lines
-    ]
-    return tuple(line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + " …" for line in clean[:MOST_LINES])
+    cut = [line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + " …" for line in lines[:MOST_LINES]]
+    return tuple("".join(mark if mark.isprintable() else UNPRINTABLE for mark in line) for line in cut)
 
 
 def _explain(error: Exception, calls: list[Call]) -> list[str]:

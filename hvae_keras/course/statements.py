@@ -28,8 +28,8 @@ class Cell:
 class Statement:
     """A top-level statement, by its cell and its position in it.
 
-    `binds` are the names it binds (`*` for a star import), `now` the globals it needs when it is run, `later` those
-    that its functions need when they are called, `changes` those whose values it changes in place.
+    `binds` are the names it binds (`*` for a star import), `now` the globals it needs when it is run, `later`
+    those that its functions need when they are called, `changes` those whose values it changes in place.
     """
 
     cell: Cell
@@ -55,6 +55,11 @@ class Statement:
         if isinstance(self.node, (ast.Assign, ast.AnnAssign)):
             return isinstance(self.node.value, (ast.Call, ast.Name, ast.Attribute))
         return isinstance(self.node, (ast.Import, ast.ImportFrom))
+
+    @property
+    def is_of_the_future(self) -> bool:
+        """Whether it is `from __future__ import ...`."""
+        return isinstance(self.node, ast.ImportFrom) and self.node.module == "__future__"
 
     @property
     def is_stub(self) -> bool:

@@ -53,6 +53,8 @@ class Submission:
         Raises Missing where nothing defines it, StudentError where its cell does not parse.
         """
         taken = self._closure(name, self._answer(name))
+        # What is imported from the future changes how all below it is compiled, and nobody refers to it.
+        taken |= {place for place, item in enumerate(self.statements) if item.is_of_the_future}
         chosen: dict[int, tuple[int, str, list[int]]] = {}
         for position in sorted(taken):
             item = self.statements[position]
@@ -108,9 +110,11 @@ class Submission:
         return found + self._places.get("*", [])
 
     def _last(self, places: list[int], name: str) -> list[int]:
+        """Of these places, the last that binds the name, and all after it."""
         for index in range(len(places) - 1, -1, -1):
             item = self.statements[places[index]]
-            if name in item.binds and not isinstance(item.cell.statements[item.index], ast.Import):
+            # `import a.b` and `import a.c` bind one name and are both needed.
+            if name in item.binds and not isinstance(item.node, ast.Import):
                 return places[index:]
         return list(places)
 

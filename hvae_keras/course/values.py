@@ -82,7 +82,7 @@ def encode(value: object) -> object:
 
 
 def decode(data: object) -> object:
-    """The plain value in JSON data; a ValueError for anything that `encode` does not write, or that is too much."""
+    """The plain value in JSON data; a ValueError for what `encode` does not write, and for too much."""
     return _decode(data, itertools.count())
 
 

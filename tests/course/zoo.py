@@ -465,4 +465,220 @@ CHEATS = (
     ),
 )
 
-ZOO = FILES + CELLS + RUNS_AWAY + BREAKS_OUT + CHEATS
+
+def honest(name: str, *cells: str) -> Animal:
+    """One whose `total` is written in another way than most, and as right."""
+    return Animal(name, (DOUBLE, SHIFT, *cells))
+
+
+# What a notebook understands, the grader understands.
+HONEST = (
+    honest("alias", "from numpy import sum as total"),
+    honest(
+        "stub_then_alias",
+        "import numpy as np\ndef total(x):\n    raise NotImplementedError()",
+        "import numpy as np\ntotal = np.sum",
+    ),
+    honest("partial", "from functools import partial\nimport numpy as np\ntotal = partial(np.sum, axis=None)"),
+    honest(
+        "tf_function_of_def",
+        "import tensorflow as tf\ndef _t(x):\n    return tf.reduce_sum(x)\ntotal = tf.function(_t)",
+    ),
+    honest(
+        "tf_function_rebind",
+        "import tensorflow as tf\ndef total(x):\n    return tf.reduce_sum(x)\ntotal = tf.function(total)",
+    ),
+    honest(
+        "annotated_lambda",
+        "import numpy as np\nfrom typing import Callable\ntotal: Callable = lambda x: np.sum(x)",
+    ),
+    honest("wrapped_lambda", "import numpy as np\ntotal = np.vectorize(lambda x: np.sum(x), signature='(n)->()')"),
+    honest("method_as_function", "class A:\n    def f(self, x): return x.sum()\ntotal = A().f"),
+    honest("for_def", "import numpy as np\nfor _ in range(1):\n    def total(x): return np.sum(x)"),
+    honest(
+        "except_def",
+        "try:\n    import torch_not_here\n    total = torch_not_here.sum\nexcept ImportError:\n    import numpy as np\n    def total(x): return np.sum(x)",
+    ),
+    honest("match_def", "import numpy as np\nmatch 1:\n    case _:\n        def total(x): return np.sum(x)"),
+    honest(
+        "main_guard",
+        "import numpy as np\nif __name__ == '__main__':\n    ONE = 1\ndef total(x):\n    return ONE * np.sum(x)",
+    ),
+    honest("cell_time", "%%time\nimport numpy as np\ndef total(x):\n    return np.sum(x)"),
+    honest("cell_capture", "%%capture\nimport numpy as np\ndef total(x):\n    return np.sum(x)"),
+    honest(
+        "load_ext", "%load_ext autoreload\n%autoreload 2\nimport numpy as np\ndef total(x):\n    return np.sum(x)"
+    ),
+    honest("help_mark", "import numpy as np\nnp.sum?\ndef total(x):\n    return np.sum(x)"),
+    honest(
+        "class_again",
+        "class Net:\n    k = 1.0",
+        "class Net(Net):\n    def f(self, x): return self.k * x.sum()",
+        "def total(x):\n    return Net().f(x)",
+    ),
+    honest(
+        "wrap_old",
+        "import numpy as np\ndef total(x):\n    return np.sum(x)",
+        "_old = total",
+        "def total(x):\n    return _old(x)",
+    ),
+    honest(
+        "loop_const",
+        "import numpy as np\nk = 0\nfor i in range(2):\n    k += i\ndef total(x):\n    return k * np.sum(x)",
+    ),
+    honest(
+        "append_const", "import numpy as np\nW = []\nW.append(1.0)\ndef total(x):\n    return W[0] * np.sum(x)"
+    ),
+    honest(
+        "subscript_const", "import numpy as np\nP = {}\nP['k'] = 1.0\ndef total(x):\n    return P['k'] * np.sum(x)"
+    ),
+    honest(
+        "array_filled", "import numpy as np\nW = np.zeros(1)\nW[:] = 1\ndef total(x):\n    return W[0] * np.sum(x)"
+    ),
+    honest("attr_set", "import numpy as np\nclass C: pass\nC.k = 1.0\ndef total(x):\n    return C.k * np.sum(x)"),
+    honest(
+        "global_stmt",
+        "import numpy as np\ncalls = 0\ndef total(x):\n    global calls\n    calls += 1\n    return np.sum(x)",
+    ),
+    honest(
+        "two_imports_of_package",
+        "import sklearn.metrics\nimport sklearn.manifold\ndef total(x):\n    sklearn.metrics.mean_squared_error\n    return x.sum()",
+    ),
+    honest(
+        "import_then_plain",
+        "import xml.dom.minidom\nimport xml\ndef total(x):\n    xml.dom.minidom\n    return x.sum()",
+    ),
+    honest(
+        "reused_n",
+        "import numpy as np\nn = 1.0\ndef g(x): return x * n\nC = g(1.0)\nn = 10",
+        "def total(x):\n    return C * np.sum(x)",
+    ),
+    honest(
+        "reused_n2", "import numpy as np\nn = 1.0\nC = 1.0 * n\nn = 10\ndef total(x):\n    return C * np.sum(x)"
+    ),
+    honest(
+        "dataclass_future",
+        "from __future__ import annotations\nfrom dataclasses import dataclass\nimport numpy as np\n@dataclass\nclass Config:\n    k: float = 1.0\n    other: Config | None = None\ndef total(x: np.ndarray, c: Config = Config()) -> Undefined:\n    return c.k * np.sum(x)",
+    ),
+    honest(
+        "dataclass_str",
+        "from dataclasses import dataclass\nimport numpy as np\n@dataclass\nclass Config:\n    k: 'float' = 1.0\nc = Config()\ndef total(x):\n    return c.k * np.sum(x)",
+    ),
+    honest(
+        "forward_hint_future",
+        "from __future__ import annotations\nimport numpy as np\ndef total(x: Later) -> Later:\n    return np.sum(x)",
+        "class Later: pass",
+    ),
+    honest("hint_strings", "import numpy as np\ndef total(x: 'Nowhere') -> 'Nowhere':\n    return np.sum(x)"),
+    honest(
+        "fstring",
+        "import numpy as np\nd = {'a': 1}\ndef total(x):\n    print(f\"\"\"a 'b' \"c\" {d['a']!r:>{10}}\n {'x'}\"\"\")\n    return np.sum(x)",
+    ),
+    honest(
+        "fstring_newline",
+        "import numpy as np\nd = {'a': 1}\ndef total(x):\n    print(f'{\", \".join(str(i) for i in x)}\\n\\t{d[\"a\"]}')\n    return np.sum(x)",
+    ),
+    honest(
+        "fstring_nested",
+        'import numpy as np\ndef total(x):\n    print(f"""{f"{x}" + \'"\' + "\'"} \\n \\\' {x!r}""")\n    return np.sum(x)',
+    ),
+    honest(
+        "class_default",
+        "import numpy as np\nk = 1.0\nclass C:\n    k = k\ndef total(x):\n    return C.k * np.sum(x)",
+    ),
+    honest("display_inside", "import numpy as np\ndef total(x):\n    display(x)\n    return np.sum(x)"),
+    honest(
+        "recursive_then_reused",
+        "def total(x):\n    x = list(x)\n    return x[0] + total(x[1:]) if x else 0.0",
+        "total = total([1, 2])",
+    ),
+    honest("walrus", "import numpy as np\n(k := 1.0)\ndef total(x):\n    return k * (s := np.sum(x))"),
+    honest(
+        "tuple_unpack",
+        "import numpy as np\na, (b, *c) = 1.0, (1.0, 2, 3)\ndef total(x):\n    return a * b * np.sum(x)",
+    ),
+    honest(
+        "loop_variable", "import numpy as np\nfor k in range(2): pass\ndef total(x):\n    return k * np.sum(x)"
+    ),
+    honest(
+        "floatx",
+        "import keras\nkeras.config.set_floatx('float64')\nimport numpy as np\ndef total(x):\n    return np.sum(x)",
+    ),
+    honest("private_helper", "import numpy as np\ndef __h(x): return np.sum(x)\ndef total(x):\n    return __h(x)"),
+    honest(
+        "nonascii",
+        "import numpy as np\nσ = 1.0\ndef größe(x): return σ * np.sum(x)\ndef total(x):\n    return größe(x)",
+    ),
+    honest("prompt", ">>> import numpy as np\n>>> def total(x):\n...     return np.sum(x)\n"),
+    honest("indented", "    import numpy as np\n    def total(x):\n        return np.sum(x)\n"),
+    honest(
+        "await_top",
+        "import numpy as np\nimport asyncio\nawait asyncio.sleep(0)\ndef total(x):\n    return np.sum(x)",
+    ),
+    honest(
+        "asyncio_inside",
+        "import numpy as np\nimport asyncio\nasync def f(x): return np.sum([y async for y in g(x)])\nasync def g(x):\n    for y in x: yield y\ndef total(x):\n    return asyncio.new_event_loop().run_until_complete(f(x))",
+    ),
+    honest(
+        "with_def",
+        "import numpy as np\nimport contextlib\nwith contextlib.nullcontext():\n    def total(x): return np.sum(x)",
+    ),
+    honest("del_helper", "import numpy as np\ndef h(x): return np.sum(x)\ndef total(x, h=h): return h(x)\ndel h"),
+    honest(
+        "lru",
+        "import functools, numpy as np\n@functools.lru_cache\ndef k(): return 1.0\ndef total(x): return k() * np.sum(x)",
+    ),
+    honest("swap", "import numpy as np\na = 0.0\nb = 1.0\na, b = b, a\ndef total(x): return a * np.sum(x)"),
+    honest("empty_result_helper", "import numpy as np\ndef total(x): return np.sum(x) + np.zeros((0,3)).sum()"),
+    honest(
+        "a_forest_with_two_jobs",
+        "import numpy as np\nfrom sklearn.ensemble import RandomForestClassifier\ndef total(x):\n    RandomForestClassifier(3, n_jobs=2).fit(np.eye(4), [0, 1, 0, 1])\n    return np.sum(x)",
+    ),
+    honest(
+        "compiled_by_xla",
+        "import tensorflow as tf\n@tf.function(jit_compile=True)\ndef total(x):\n    return tf.reduce_sum(x)",
+    ),
+)
+
+RED = (
+    animal("a_surrogate_in_an_error", "error", "raise ValueError('\\ud800')"),
+    animal("codes_for_the_terminal", "error", "raise ValueError('\\x1b[2J\\x07')"),
+    animal(
+        "threads_without_end",
+        "error",
+        "import threading, time\nthreading.stack_size(2**15)\nwhile True:\n    threading.Thread(target=time.sleep, args=(99,), daemon=True).start()",
+    ),
+    animal("files_without_end", "error", "i = 0\nwhile True:\n    i += 1\n    open(str(i), 'w').close()"),
+    animal(
+        "a_folder_too_deep_to_remove",
+        "passed",
+        "import os\nfor _ in range(1900):\n    os.mkdir('d')\n    os.chdir('d')\nreturn np.sum(x)",
+    ),
+    animal("memory_in_a_nameless_file", "error", "import os\nd = os.memfd_create('x')\nreturn np.sum(x)"),
+    animal(
+        "memory_that_outlives_it",
+        "error",
+        "import ctypes\nif ctypes.CDLL(None).shmget(7, 2**20, 0o1777) < 0:\n    raise OSError\nreturn np.sum(x)",
+    ),
+    animal("slows_its_parent", "error", "import os\nos.sched_setaffinity(os.getppid(), {0})\nreturn np.sum(x)"),
+    animal("ragged_lists_without_end", "error", "return [[1], [1, 2]] * 200_000"),
+    animal("a_text_of_twenty_megabytes", "wrong", "return 'x' * (20 * 2**20)"),
+    animal("a_number_too_big_for_a_float", "wrong", "return 10**400"),
+    animal("two_hundred_thousand_nothings", "error", "return [[]] * 200_000"),
+    animal("crashes_late", "error", "import os, time\ntime.sleep(4)\nos.abort()"),
+    animal(
+        "needs_ten_thousand_names",
+        "passed",
+        "return np.sum(x) + sum([" + ", ".join(f"n{i}" for i in range(10_000)) + "])",
+        "\n".join(f"n{i} = 0" for i in range(10_000)),
+    ),
+    Animal("five_hundred_shell_lines", ("!ls\n" * 501, *RIGHT)),
+    Animal("magics_in_a_long_cell", ("%a\n" * 400 + "x = 1\n" * 30_000, *RIGHT)),
+    Animal("two_megabytes_of_code", (*RIGHT, "x = [1, 2, 3]\n" * 150_000)),
+    Animal(
+        "a_lesson_of_five_thousand_digits",
+        file=lambda: notebook(*RIGHT, metadata={"hvae": {"lesson": "9" * 5000}}),
+    ),
+)
+
+ZOO = FILES + CELLS + RUNS_AWAY + BREAKS_OUT + CHEATS + HONEST + RED
