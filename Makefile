@@ -34,12 +34,15 @@ $(VENV)/installed-%: $(VENV)/ready pyproject.toml constraints.txt
 # In a container the user is often root, whom Jupyter turns away unless told.
 JUPYTER := $(BIN)/jupyter lab --port=$(PORT) $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
+# The first lesson that has checks: a repository may hold another one only, and Jupyter's copies are no lessons.
+LESSON := $(patsubst tests/lessons/test_%.py,lessons/%.ipynb,$(firstword $(sort $(wildcard tests/lessons/test_[0-9][0-9]_*.py))))
+
 learn: $(VENV)/installed-lab
 ifdef HEADLESS
 	@echo "The address to open is printed below (Ctrl-C stops the server)."
-	@$(JUPYTER) --no-browser --LabApp.default_url=/lab/tree/lessons/01_autoencoder.ipynb
+	@$(JUPYTER) --no-browser --LabApp.default_url=/lab/tree/$(LESSON)
 else
-	@$(JUPYTER) lessons/01_autoencoder.ipynb
+	@$(JUPYTER) $(LESSON)
 endif
 
 lint: $(VENV)/installed-dev

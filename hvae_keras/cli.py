@@ -98,11 +98,13 @@ def grade(
         Path | None, typer.Option(help="Points, lateness, seed ...: a file like course.toml.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the checks' random inputs.")] = None,
-    limit: Annotated[float | None, typer.Option(help="Seconds an exercise may take.")] = None,
+    limit: Annotated[float | None, typer.Option(min=0.1, help="Seconds an exercise may take.")] = None,
     leave_out: Annotated[
         list[str] | None, typer.Option(help="An exercise that does not count; may be repeated.")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="Submissions graded at once; by default one a core.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Submissions graded at once; by default one a core.")
+    ] = None,
 ) -> None:
     """Grade a notebook or a class. Stopped at any moment, the same command goes on where it was."""
     import tempfile
@@ -114,7 +116,7 @@ def grade(
     from hvae_keras.course.places import course_root, find_lesson
     from hvae_keras.course.pool import GraderFailed
     from hvae_keras.course.screen import show_class, show_notebook
-    from hvae_keras.course.settings import course_settings, read_settings
+    from hvae_keras.course.settings import course_settings, read_settings, require_known
 
     root = course_root()
     single = path.is_file() and path.suffix.lower() != ".zip"
@@ -130,6 +132,7 @@ def grade(
             chosen = read_settings(settings, root) if settings else course_settings(root)
             flags = {"seed": seed, "seconds": limit, "leave_out": leave_out and frozenset(leave_out)}
             chosen = replace(chosen, **{name: value for name, value in flags.items() if value is not None})
+            require_known(chosen, root)
             classroom = grade_class(
                 collect(path, folder / "submissions"),
                 folder,
@@ -140,21 +143,19 @@ def grade(
                 jobs,
                 moved,
             )
-        except (
-            GraderFailed,
-            FileNotFoundError,
-            ValueError,
-        ) as error:
+            if keep:
+                write_outputs(keep, classroom.students, chosen, root)
+        except (GraderFailed, OSError, ValueError) as error:
             bar.stop()
             _fail(error)
         except KeyboardInterrupt:
             bar.stop()
-            kept = "What is graded is kept: the same command goes on from here." if keep else ""
+            graded = int(bar.tasks[task].completed)
+            kept = f"{graded} graded and kept: the same command goes on from here." if keep and graded else ""
             console.print(f"Stopped. {kept}")
             raise typer.Exit(130) from None
     (show_notebook if single else show_class)(console, classroom)
     if keep:
-        write_outputs(keep, classroom.students, chosen, root)
         console.print(f"{keep}/: summary.html, grades.csv, students/ and more", highlight=False, soft_wrap=True)
 
 
@@ -306,13 +307,16 @@ def report(
 @app.command()
 def bundle(
     out: Annotated[Path, typer.Option(help="The zip.")] = Path("hvae_course.zip"),
+    settings: Annotated[
+        Path | None, typer.Option(help="Points, reveal ...: a file like course.toml, in its place.")
+    ] = None,
 ) -> None:
     """Write the zip that students get: lessons, library, data and checks, no solutions (for instructors)."""
     from hvae_keras.course.bundle import CannotPack, write_bundle
     from hvae_keras.course.places import course_root
 
     try:
-        names = write_bundle(course_root(), out)
+        names = write_bundle(course_root(), out, settings)
     except CannotPack as error:
         _fail(error)
     console.print(f"{out}: {len(names)} files, {out.stat().st_size / 1e6:.1f} MB", highlight=False, soft_wrap=True)
@@ -322,6 +326,9 @@ def bundle(
 def gradescope(
     lesson: LessonArgument,
     out: Annotated[Path | None, typer.Option(help="The zip; by default gradescope_LESSON.zip.")] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="Points, reveal ...: a file like course.toml, in its place.")
+    ] = None,
 ) -> None:
     """Write the autograder zip of a lesson."""
     from hvae_keras.course.bundle import CannotPack
@@ -332,7 +339,7 @@ def gradescope(
     slug = find_lesson(root, lesson)
     out = Path(f"gradescope_{slug}.zip") if out is None else out
     try:
-        write_gradescope(root, slug, out)
+        write_gradescope(root, slug, out, settings)
     except CannotPack as error:
         _fail(error)
     console.print(f"{out}: upload it under Configure Autograder, Ubuntu 22.04.", highlight=False, soft_wrap=True)
@@ -343,6 +350,9 @@ def gradescope(
 def github(
     lesson: LessonArgument,
     out: Annotated[Path | None, typer.Option(help="The folder; by default github_LESSON.")] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="Points, reveal ...: a file like course.toml, in its place.")
+    ] = None,
 ) -> None:
     """Write a template repository: a lesson, and the workflow that grades every push."""
     from hvae_keras.course.bundle import CannotPack
@@ -353,7 +363,7 @@ def github(
     slug = find_lesson(root, lesson)
     out = Path(f"github_{slug}") if out is None else out
     try:
-        write_github(root, slug, out)
+        write_github(root, slug, out, settings)
     except (CannotPack, FileExistsError) as error:
         _fail(error)
     console.print(f"{out}: push it as a template repository.", highlight=False, soft_wrap=True)

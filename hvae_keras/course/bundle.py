@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from pathlib import Path, PurePosixPath
 
+from hvae_keras.course.packages.readme import students_readme
 from hvae_keras.course.places import lessons, student_notebook
 from hvae_keras.course.settings import SettingsError, read_settings
 from hvae_keras.files import written_whole
@@ -28,15 +29,19 @@ class CannotPack(ValueError):
     """The course is not in a state to be handed out; the message says in one line why."""
 
 
-def write_bundle(root: Path, out: Path) -> list[str]:
+def write_bundle(root: Path, out: Path, settings_file: Path | None = None) -> list[str]:
     """Write the students' zip; returns the names in it. The same course gives the same bytes.
 
-    All lies in one folder, `hvae_course`. Raises CannotPack.
+    All lies in one folder, `hvae_course`. `settings_file` stands in for the course's own `course.toml`.
+    Raises CannotPack.
     """
     files = course_files(root)
-    settings = settings_text(chosen_settings(root, STUDENTS_SETTINGS))
+    settings = settings_text(chosen_settings(root, STUDENTS_SETTINGS, settings_file=settings_file))
     if settings:
         files["course.toml"] = settings.encode()
+    if "README.md" in files:
+        readme = files["README.md"].decode().replace("\r\n", "\n")
+        files["README.md"] = students_readme(readme, files, lessons(root)[0]).encode()
     packed = {f"hvae_course/{name}": content for name, content in files.items()}
     write_zip(out, packed)
     return sorted(packed)
@@ -59,24 +64,31 @@ def course_files(root: Path, lesson: str | None = None) -> dict[str, bytes]:
         if not path.is_file():
             raise CannotPack(f"{name} is tracked by git and is not there: put it back, or remove it from git")
         files[name] = path.read_bytes()
-    for slug in [lesson] if lesson else lessons(root):
+    slugs = [lesson] if lesson else lessons(root)
+    if not slugs:
+        raise CannotPack("there are no lessons: no test_NN_NAME.py in tests/lessons")
+    for slug in slugs:
         _require_as_built(student_notebook(root, slug).relative_to(root).as_posix(), files)
     return files
 
 
 def chosen_settings(
-    root: Path, chosen: Mapping[str, Collection[str] | None], lesson: str | None = None
+    root: Path,
+    chosen: Mapping[str, Collection[str] | None],
+    lesson: str | None = None,
+    settings_file: Path | None = None,
 ) -> dict[str, dict]:
-    """The tables of the course's `course.toml` that `chosen` names, with all their keys or those it lists.
+    """The tables of the settings that `chosen` names, with all their keys or those it lists.
 
+    The settings are those in `settings_file`; without it in the course's `course.toml`, which may be missing.
     With `lesson`, a slug, other lessons' exercises are left out. Raises CannotPack for a file with mistakes in it.
     """
-    path = root / "course.toml"
-    if not path.is_file():
+    path = settings_file or root / "course.toml"
+    if settings_file is None and not path.is_file():
         return {}
     try:
         read_settings(path, root)
-    except SettingsError as error:
+    except (SettingsError, OSError) as error:
         raise CannotPack(str(error)) from None
     tables = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     if lesson is not None:
@@ -185,4 +197,4 @@ def _toml(value: object) -> str:
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, bool | int | float | str):
         return json.dumps(value, ensure_ascii=False)
-    raise CannotPack(f"course.toml holds {value!r}, where a number, a word, a date or a list is expected")
+    raise CannotPack(f"the settings hold {value!r}, where a number, a word, a date or a list is expected")

@@ -17,6 +17,7 @@ from hvae_keras.course.judging import Task
 from hvae_keras.course.ledger import Ledger, digest_of
 from hvae_keras.course.marks import Mark, StudentMarks, ranked
 from hvae_keras.course.pool import Pool
+from hvae_keras.course.remarks import remarks
 from hvae_keras.course.settings import Late, Settings
 
 MOST_FILES = 40  # of one student: more than lessons, and than anyone has hands for
@@ -34,12 +35,14 @@ class Classroom:
     """A graded class. `known` of the submissions had their marks in the ledger already; `graded` are new.
 
     `confined` names the parts of the sandbox in force (see sandbox.PARTS); None where nothing had to be run.
+    `remarks` are sentences for the instructor; see remarks.remarks.
     """
 
     students: tuple[StudentMarks, ...]
     known: int
     graded: int
     confined: tuple[str, ...] | None
+    remarks: tuple[str, ...] = ()
 
 
 def grade_class(
@@ -64,17 +67,26 @@ def grade_class(
         known = sum(ledger.read(ledger.key(task)) is not None for task in tasks)
         reports = grader.reports(tasks)
         expected = sorted({report.lesson for report in reports if report.lesson} or {lesson} - {None})
+        if len(expected) == 1:  # then what says of no lesson to be is of this one
+            tasks = [
+                task if report.lesson else replace(task, lesson=expected[0])
+                for task, report in zip(tasks, reports, strict=True)
+            ]
+            reports = grader.reports(tasks)
         blank = [Task(Path(slug), root, slug, settings, "not handed in") for slug in expected]
         missing = {report.lesson: report for report in grader.reports(blank)}
-    by_student: dict[Student, list[tuple[Arrival, Report]]] = {student: [] for student in roster}
+    # What came may tell more of a student than the roster does.
+    known_as = {one.key: one for one in roster} | {arrival.student.key: arrival.student for arrival in arrivals}
+    by_student: dict[Student, list[tuple[Arrival, Report]]] = {student: [] for student in known_as.values()}
     for arrival, report in zip(arrivals, reports, strict=True):
-        by_student.setdefault(arrival.student, []).append((arrival, report))
+        by_student[known_as[arrival.student.key]].append((arrival, report))
     copies, weights = _copies(arrivals, reports), settings.lesson_weights(root)
     students = [
         StudentMarks(student, tuple(_marks(student, handed_in, missing, settings, ledger, copies)), weights)
         for student, handed_in in by_student.items()
     ]
-    return Classroom(tuple(ranked(students)), known, len(tasks) - known, grader.confined)
+    told = remarks(students, arrivals, roster, settings.late)
+    return Classroom(tuple(ranked(students)), known, len(tasks) - known, grader.confined, tuple(told))
 
 
 class _Grader:
@@ -93,27 +105,33 @@ class _Grader:
             self._pool.__exit__(*exception)
 
     def reports(self, tasks: Sequence[Task]) -> list[Report]:
-        """The report on each task. What is found is in the ledger before it is told."""
+        """The report on each task. What is found is in the ledger before it is told.
+
+        What the grader failed at, for want of room or processes perhaps, is tried once more when the rest is done.
+        """
         keys = [self.ledger.key(task) for task in tasks]
         found = {key: report for key in keys if (report := self.ledger.read(key)) is not None}
         new = {key: task for key, task in zip(keys, tasks, strict=True) if key not in found}
-        done = sum(key in found for key in keys)
-        self.moved(done, len(tasks), "")
+        self.moved(sum(key in found for key in keys), len(tasks), "")
+        self._find(new, found, keys)
+        self._find({key: new[key] for key in new if found[key].grader_failed}, found, keys)
+        return [found[key] for key in keys]
+
+    def _find(self, new: dict[str, Task], found: dict[str, Report], keys: list[str]) -> None:
+        """Have the tasks graded, and add what is found to `found` and to the ledger."""
         if new and self._pool is None:
             self._pool = Pool(self.root, min(self.jobs, len(new)))
+        names = list(new)
 
         def judged(task: Task, verdict: Verdict) -> None:
-            self.moved(done, len(tasks), f"{task.path.name} {verdict.exercise}")
+            self.moved(sum(key in found for key in keys), len(keys), f"{task.path.name} {verdict.exercise}")
 
-        names = list(new)
         for index, report in self._pool.grade(list(new.values()), judged) if new else ():
-            if not report.grader_failed:  # next time may be better
+            if not report.grader_failed:  # another time may be better
                 self.ledger.write(names[index], report)
             found[names[index]] = report
-            done += keys.count(names[index])
             self.confined = self._pool.confined
-            self.moved(done, len(tasks), report.submission)
-        return [found[key] for key in keys]
+            self.moved(sum(key in found for key in keys), len(keys), report.submission)
 
 
 def _not_too_many(arrivals: Sequence[Arrival]) -> list[Arrival]:

@@ -19,7 +19,10 @@ FAULT = "not the student's fault, please report it: "
 
 @dataclass(frozen=True)
 class Report:
-    """The marks of one submission. `problem` says what is wrong with the file as a whole, if anything."""
+    """The marks of one submission. `problem` says what is wrong with the file as a whole, if anything.
+
+    `other_lesson` is the lesson that the notebook says it is, where that is not the one it was graded as.
+    """
 
     submission: str
     lesson: str
@@ -28,6 +31,7 @@ class Report:
     seconds: float
     verdicts: tuple[Verdict, ...]
     problem: str = ""
+    other_lesson: str = ""
 
     @property
     def grader_failed(self) -> bool:
@@ -43,6 +47,7 @@ class Report:
             "of": self.of,
             "seconds": round(self.seconds, 2),
             "problem": self.problem,
+            "other_lesson": self.other_lesson,
             "exercises": [verdict.as_dict() for verdict in self.verdicts],
         }
 
@@ -78,7 +83,9 @@ def grade(
         verdict = _judged(exercise, submission, settings, start)
         judged(verdict)
         verdicts.append(worth(verdict, settings))
-    return _report(path, slug, tuple(verdicts), time.monotonic() - began)
+    report = _report(path, slug, tuple(verdicts), time.monotonic() - began)
+    other = submission.lesson if submission.lesson != slug and submission.lesson in lessons(root) else ""
+    return replace(report, other_lesson=other)
 
 
 def counted_exercises(root: Path, slug: str, settings: Settings) -> list[Exercise]:

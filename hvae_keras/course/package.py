@@ -1,10 +1,10 @@
 """`hvae package`: what a grading platform needs to grade one lesson by itself."""
 
+import json
 import os
 import re
 import tempfile
 from collections.abc import Mapping
-from importlib.resources import files as resources
 from pathlib import Path
 
 from hvae_keras.course.bundle import (
@@ -15,53 +15,50 @@ from hvae_keras.course.bundle import (
     settings_text,
     write_zip,
 )
+from hvae_keras.course.packages.templates import filled
 
 # Gradescope knows the due dates, extensions included; the students' names stay with the instructor.
 GRADESCOPE_SETTINGS = {"grading": None, "points": None, "late": ("penalty", "most")}
 
 
-def write_gradescope(root: Path, lesson: str, out: Path) -> list[str]:
+def write_gradescope(root: Path, lesson: str, out: Path, settings_file: Path | None = None) -> list[str]:
     """Write the zip that Gradescope takes as an autograder for a lesson (its slug); returns the names in it.
 
-    Raises CannotPack.
+    `settings_file` stands in for the course's own `course.toml`. Raises CannotPack.
     """
     files = {f"course/{name}": content for name, content in course_files(root, lesson).items()}
-    settings = settings_text(chosen_settings(root, GRADESCOPE_SETTINGS, lesson))
+    settings = settings_text(chosen_settings(root, GRADESCOPE_SETTINGS, lesson, settings_file))
     if settings:
         files["course/course.toml"] = settings.encode()
-    scripts = {name: _template(name, lesson) for name in ("setup.sh", "run_autograder")}
+    scripts = {name: _script(name, lesson) for name in ("setup.sh", "run_autograder")}
     write_zip(out, files | scripts, executable=scripts)
     return sorted(files | scripts)
 
 
-def write_github(root: Path, lesson: str, out: Path) -> list[str]:
+def write_github(root: Path, lesson: str, out: Path, settings_file: Path | None = None) -> list[str]:
     """Write the folder of a template repository: one lesson (its slug), and the workflow that grades every push.
 
-    Returns the names in it. Raises CannotPack; FileExistsError where `out` is there and not an empty folder.
+    `settings_file` stands in for the course's own `course.toml`. Returns the names in the folder.
+    Raises CannotPack; FileExistsError where `out` is there and not an empty folder.
     """
     files = course_files(root, lesson)
-    settings = settings_text(chosen_settings(root, STUDENTS_SETTINGS, lesson))
+    settings = settings_text(chosen_settings(root, STUDENTS_SETTINGS, lesson, settings_file))
     if settings:
         files["course.toml"] = settings.encode()
-    files[".github/workflows/classroom.yml"] = _template("classroom.yml", lesson)
+    files[".github/workflows/classroom.yml"] = _script("classroom.yml", lesson)
+    title = json.loads(files[f"lessons/{lesson}.ipynb"])["metadata"]["hvae"].get("title", lesson)
+    files["README.md"] = filled("repository.md", lesson=lesson, title=title).encode()
     _write_folder(out, files)
     return sorted(files)
 
 
-def _template(name: str, lesson: str) -> bytes:
+def _script(name: str, lesson: str) -> bytes:
     """A script or workflow with the lesson's name in it."""
-    from jinja2 import Environment, StrictUndefined
-
     if not re.fullmatch(r"\w+", lesson, re.ASCII):
         raise CannotPack(
             f"lesson {lesson!r}: a name with other signs than letters, digits and _ is not safe in scripts"
         )
-    # Workflows and shell scripts have their own uses for curly braces.
-    environment = Environment(
-        variable_start_string="[[", variable_end_string="]]", undefined=StrictUndefined, keep_trailing_newline=True
-    )
-    text = (resources("hvae_keras.course.packages") / name).read_text(encoding="utf-8")
-    return environment.from_string(text).render(lesson=lesson).encode()
+    return filled(name, lesson=lesson).encode()
 
 
 def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:

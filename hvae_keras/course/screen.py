@@ -42,11 +42,8 @@ def show_class(console: Console, classroom: Classroom) -> None:
     for key, mark in marks:
         if mark.report.problem:
             _say(console, f"{key}: {mark.report.problem}", "red")
-    for slug in slugs if len(slugs) > 1 else ():
-        handed_in = sum(mark.report.lesson == slug and bool(mark.file) for _, mark in marks)
-        if handed_in < len(classroom.students) / 2:
-            rest = f"{handed_in} of {len(classroom.students)} handed it in, and it is missing for the others"
-            _say(console, f"{slug or 'No lesson'}: {rest}. --lesson names the one that counts.", "yellow")
+    for remark in classroom.remarks:
+        _say(console, remark, "yellow")
     if classroom.known:
         _say(console, f"{classroom.known} known from before, {classroom.graded} graded now", "dim")
     _say_what_is_weaker(console, classroom)
@@ -58,7 +55,8 @@ def _table(slug: str, group: list[tuple[str, Mark]]) -> Table:
         table.add_column(name, no_wrap=True)
     for key, mark in group:
         cells = (f"[{COLOURS[v.status]}]{SYMBOLS[v.status]} {v.points:g}" for v in mark.report.verdicts)
-        table.add_row(escape(key), *cells, f"{mark.points:g}/{mark.of:g}")
+        late = f"  late, −{mark.penalty:g}" if mark.penalty else ""
+        table.add_row(escape(key), *cells, f"{mark.points:g}/{mark.of:g}{late}")
     return table
 
 

@@ -44,7 +44,7 @@ class Reveal:
         if self.allows(passed, tries, now):
             return ""
         if self.when == "date" and self.date is not None:
-            return f"The solution is shown from {_aware(self.date).astimezone():%Y-%m-%d %H:%M} on."
+            return f"The solution is shown from {_aware(self.date):%Y-%m-%d %H:%M %Z} on."
         if self.when == "tries":
             left = self.tries - tries
             return f"The solution is shown after a pass, or after {left} more {'try' if left == 1 else 'tries'}."
@@ -131,7 +131,7 @@ def read_settings(path: Path, root: Path | None = None) -> Settings:
         document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
         settings = _settings_of(document)
         if root is not None:
-            _require_known(settings, root)
+            require_known(settings, root)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no settings file {path}") from None
     except UnicodeDecodeError:
@@ -211,8 +211,8 @@ def _require_dates(settings: Settings) -> None:
             raise SettingsError(f'late.extensions."{student}" is before late.due')
 
 
-def _require_known(settings: Settings, root: Path) -> None:
-    """Refuse exercises and lessons that the course does not have."""
+def require_known(settings: Settings, root: Path) -> None:
+    """Refuse exercises and lessons that the course does not have. Raises SettingsError."""
     settings.lesson_weights(root)
     named = [("grading.leave_out", key) for key in sorted(settings.leave_out)]
     named += [("points", key) for key in settings.points]

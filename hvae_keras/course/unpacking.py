@@ -28,6 +28,10 @@ NAME_BYTES = 100  # of a name on disk: every system takes it, with an ending of 
 NOTEBOOK = re.compile(r"\.ipynb(\.txt|\.json)?$", re.IGNORECASE)  # some browsers add an ending of their own
 IGNORED = re.compile(r"\..*|__MACOSX|Thumbs\.db|desktop\.ini", re.IGNORECASE | re.DOTALL)
 RESERVED = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³])(\..*)?", re.IGNORECASE)
+OUTPUTS = frozenset(  # what a grading writes
+    {"ledger", "students", "submissions", "junit.xml", "summary.json", "summary.html"}
+    | {"grades.csv", "gradebook_canvas.csv", "gradebook_moodle.csv"}
+)
 UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
 ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -70,8 +74,8 @@ def contents(path: Path, into: Path) -> list[Item]:
     """All files and folders in a folder or zip and in the zips within, in order of their names.
 
     Notebooks from zips are written to `into`, each whole or not at all, under the same names every time.
-    Hidden files and those that systems add are left out. Raises DamagedZip for `path` itself, never for a
-    zip within.
+    Hidden files, those that systems add, and what earlier gradings wrote into a folder are left out. Raises
+    DamagedZip for `path` itself, never for a zip within.
     """
     unpacker = _Unpacker(into)
     if path.is_dir():
@@ -123,26 +127,40 @@ class _Unpacker:
         self.taken: set[str] = set()
 
     def folder(self, top: Path) -> Iterator[Item]:
-        """The items in a folder, but for the part of it that holds our own files."""
+        """The items in a folder, but for the parts of it that hold our own files."""
         inside = self.into.resolve()
         ours = inside.relative_to(top.resolve()).parts[:1] if inside.is_relative_to(top.resolve()) else ()
         waiting = [()]
         while waiting:
             parts = waiting.pop()
+            place = top.joinpath(*parts)
             try:
-                names = sorted(item.name for item in top.joinpath(*parts).iterdir())
+                names = {item.name for item in place.iterdir()}
             except OSError as error:
                 if not parts:
                     raise
-                yield Item(parts, top.joinpath(*parts), problem=f"cannot be read: {error.strerror}")
+                yield Item(parts, place, container=True, problem=f"cannot be read: {error.strerror}")
                 continue
-            for name in names:
+            graded = self._is_graded(place, names)
+            if parts and graded:
+                continue
+            if parts:
+                yield Item(parts, place, container=True)
+            for name in sorted(names - OUTPUTS if graded else names):
                 if IGNORED.fullmatch(name) or (*parts, name) == ours:
                     continue
                 item = _on_disk(top, (*parts, name))
                 if item.container:
                     waiting.append(item.parts)
-                yield from self._opened(item)
+                else:
+                    yield from self._opened(item)
+
+    def _is_graded(self, place: Path, names: set[str]) -> bool:
+        """Whether a grading wrote into this folder: its ledger is there and, unless it was stopped, a summary."""
+        if "ledger" not in names or not (place / "ledger").is_dir():
+            return False
+        stopped = names <= {"ledger", "submissions"} or self.into.resolve().parent == place.resolve()
+        return stopped or "summary.json" in names
 
     def _opened(self, item: Item) -> Iterator[Item]:
         """The item, and what is in it if it is a zip."""

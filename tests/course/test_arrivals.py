@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from hvae_keras.course import unpacking
-from hvae_keras.course.arrivals import Arrival, RosterError, Student, collect, on_roster, read_roster
+from hvae_keras.course.arrivals import (
+    Arrival,
+    NotASubmission,
+    RosterError,
+    Student,
+    collect,
+    on_roster,
+    read_roster,
+)
 from hvae_keras.course.unpacking import DamagedZip, safe_name
 
 NOON = (2026, 3, 14, 12, 0, 2)
@@ -88,6 +96,18 @@ def test_one_file(place):
     assert (arrival.student.key, arrival.file, arrival.problem) == ("alice", "alice_01_tiny.ipynb", "")
 
 
+def test_a_lessons_source_stands_for_its_notebook(place):
+    (arrival,) = came(fill(place, "01_tiny.py") / "01_tiny.py")
+    assert (arrival.student.key, arrival.problem) == ("01_tiny", "")
+
+
+@pytest.mark.parametrize("name", ["roster.csv", "x.pdf", "x.py", "ipynb", "x.json", "02_tiny.py"])
+def test_one_file_of_another_kind_is_refused(place, name):
+    with pytest.raises(NotASubmission) as caught:
+        came(fill(place, name) / name)
+    assert str(caught.value) == f"{name} is no notebook, folder or zip"
+
+
 def test_endings_that_browsers_add(place):
     (first, second) = came(fill(place, "alice.ipynb.txt", "bob.ipynb.json"))
     assert (first.student.key, second.student.key) == ("alice", "bob")
@@ -115,6 +135,24 @@ def test_a_folder_of_flat_files_within_is_not_one_student(place):
 def test_several_notebooks_of_one_student(place):
     for arrivals in both_ways(place, "alice/01_tiny.ipynb", "alice/old/01_tiny-Copy1.ipynb", "bob/x.ipynb"):
         assert keys(arrivals) == ["alice", "alice", "bob"]
+
+
+@pytest.mark.parametrize("second", ["1 (1)", "1-Copy1", "001_2", "1 Tiny", "01_tiny (1)"])
+def test_notebooks_named_by_a_lessons_number_are_of_one_student(place, second):
+    for arrivals in both_ways(place, "ann/01.ipynb", f"ann/{second}.ipynb"):
+        assert keys(arrivals) == ["ann", "ann"]
+
+
+def test_folders_named_by_a_lessons_number_are_of_one_student(place):
+    for arrivals in both_ways(place, "ann/01/x.ipynb", "ann/1 (1)/x.ipynb"):
+        assert keys(arrivals) == ["ann", "ann"]
+
+
+@pytest.mark.parametrize("shape", ["class/{}.ipynb", "class/{}/x.ipynb"])
+def test_students_named_by_numbers_stay_students(place, shape):
+    numbers = ["01", "02", "03", "10", "11"]  # the course has one lesson, so that 02 is no lesson
+    for arrivals in both_ways(place, *map(shape.format, numbers)):
+        assert keys(arrivals) == numbers
 
 
 @pytest.mark.parametrize("end", ["_assignsubmission_file/", "_assignsubmission_file_/", "_assignsubmission_file_"])
@@ -224,9 +262,9 @@ def test_nobody_is_dropped_for_want_of_a_notebook(place):
     fill(place, "eve/1", "eve/2", "eve/3", "eve/4", "frank/x.ipynb")
     assert {arrival.student.key: arrival.problem for arrival in came(place)} == {
         "alice": "handed in a.txt, report.pdf, no notebook",
-        "bob": "handed in nothing, no notebook",
+        "bob": "the folder is empty",
         "broken": "broken.zip is not a zip, or is damaged",
-        "carol": "handed in nothing, no notebook",
+        "carol": "the folder is empty",
         "dan": "handed in dan.pdf, no notebook",
         "empty": "handed in empty.zip, no notebook",
         "eve": "handed in 1, 2, 3 and 1 more, no notebook",
@@ -253,6 +291,26 @@ def test_a_roster_and_settings_beside_the_files_are_no_students(place):
 def test_our_own_folder_is_no_student(place):
     fill(place, "alice.ipynb", "grades/arrived/_/old.ipynb")
     assert keys(collect(place, place / "grades" / "arrived")) == ["alice"]
+
+
+GRADED = ("ledger/ab.json", "submissions/all/x.ipynb", "students/ada/grade.json", "grades.csv", "junit.xml")
+
+
+@pytest.mark.parametrize("names", [(*GRADED, "summary.json"), GRADED[:1], GRADED[:2]])
+def test_what_an_earlier_grading_wrote_is_no_student(place, names):
+    fill(place, "alice.ipynb", "bob/x.ipynb", *(f"grades/{name}" for name in names))
+    assert keys(came(place)) == ["alice", "bob"]
+
+
+@pytest.mark.parametrize("names", [(*GRADED, "summary.json"), GRADED])
+def test_a_grading_written_beside_the_submissions_is_no_student(place, names):
+    fill(place, "alice.ipynb", "bob/x.ipynb", *names)
+    assert keys(collect(place, place / "submissions")) == ["alice", "bob"]
+
+
+def test_a_student_who_keeps_a_ledger_is_a_student(place):
+    fill(place, "alice/ledger/x.ipynb", "alice/x.ipynb", "bob/summary.json", "bob/x.ipynb", "ledger/x.ipynb")
+    assert keys(came(place)) == ["alice", "alice", "bob", "ledger"]
 
 
 def test_names_that_lead_out_of_a_zip_do_not(place):
@@ -550,12 +608,18 @@ def test_a_roster_from_a_spreadsheet(place):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "class.csv: has no column student; it has none"),
-        ("key,name\na,b", "class.csv: has no column student; it has key, name"),
-        ("student\nada\nbob\nAda\n", "class.csv: line 4: student 'ada' is there twice"),
-        ("student,canvas_id\nada,1\nbob,1\n", "class.csv: line 3: canvas_id '1' is there twice"),
-        ("student,name\n,Ada\n", "class.csv: line 2: the column student is empty"),
-        ('student\n"ada\n', "class.csv: line 1: unexpected end of data"),
+        ("", "class.csv has no column student; it has none"),
+        ("key,Name\na,b", "class.csv has no column student; it has key, Name"),
+        ("student\nada\nbob\nAda\n", "class.csv, line 4: student 'ada' is there twice"),
+        ("student,canvas_id\nada,1\nbob,1\n", "class.csv, line 3: canvas_id '1' is there twice"),
+        ("student,name\n,Ada\n", "class.csv, line 2: the column student is empty"),
+        ('student\n"ada\n', "class.csv, line 1: unexpected end of data"),
+        ("Student,ID,SIS User ID\nA B,,\n", "class.csv, line 2: the column ID is empty"),
+        ("Identifier,Full name\n,A B\n", "class.csv, line 2: the column Identifier is empty"),
+        (
+            "Identifier,Full name\nParticipant 1,A\nhidden,B\n",
+            "class.csv, line 3: the column Identifier holds 'hidden', not the number of a participant",
+        ),
     ],
 )
 def test_a_roster_that_cannot_be_used(place, text, message):
@@ -565,7 +629,7 @@ def test_a_roster_that_cannot_be_used(place, text, message):
 
 
 def test_a_roster_that_is_not_utf_8(place):
-    with pytest.raises(RosterError, match="^class.csv: is not UTF-8 text"):
+    with pytest.raises(RosterError, match="^class.csv is not UTF-8 text"):
         roster(place, "student\nzoë\n", "latin-1")
 
 
@@ -582,3 +646,97 @@ def test_students_get_their_names_from_the_roster(place):
     assert bob.student == Student("bob_6", "bob", canvas_id="6")
     (flat,) = on_roster(came(fill(place / "flat", "Ada.ipynb")), [Student("ada", "Ada L.", moodle_id="3")])
     assert flat.student == Student("ada", "Ada L.", moodle_id="3")
+
+
+def test_capitals_in_a_rosters_columns_do_not_count(place):
+    text = "Student,NAME,Canvas_ID\nada,Ada L.,12\n"
+    assert roster(place, text, "utf-8-sig") == [Student("ada", "Ada L.", canvas_id="12")]
+
+
+def test_canvas_exports_a_roster(place):
+    text = """Student,ID,SIS User ID,SIS Login ID,Section,HW 1 (99)
+    ,,,,,Manual Posting
+        Points Possible,,,,,10
+"Lovelace, Ada",12345,S1,ada,CS 1,9
+"O'Brien, Zoë",678,S2,,CS 1,
+"Student, Test",9,,c0ffee,CS 1,
+"""
+    listed = roster(place, text)
+    ada, zoe = Student("ada", "Lovelace, Ada", canvas_id="12345"), Student("678", "O'Brien, Zoë", canvas_id="678")
+    assert listed == [ada, zoe]
+    zips = came(fill(place / "in", "lovelaceada_12345_100_x.ipynb", "obrienzoë_678_101_x.ipynb"))
+    assert [arrival.student for arrival in on_roster(zips, listed)] == [zoe, ada]
+
+
+def test_canvas_exports_a_roster_without_the_columns_that_not_all_may_see(place):
+    text = 'Student,ID,Section\nPoints Possible,,\n"Lovelace, Ada",5,A\n'
+    assert roster(place, text) == [Student("5", "Lovelace, Ada", canvas_id="5")]
+    assert roster(place, "student,id,section\nada,5,A\n") == [Student("ada")]
+
+
+def test_moodles_worksheet_is_a_roster_with_the_keys_that_the_zip_has(place):
+    text = """Identifier,"Full name","Email address",Status,Grade,"Last modified (submission)"
+"Participant 12345","Ada Lovelace",ada@example.org,"Submitted","","Thursday, 1 October 2026, 11:59 PM"
+"Participant 678",Zoë_Smith,zoe@example.org,"No submission","",-
+"""
+    listed = roster(place, text, "utf-8-sig")
+    names = ["Ada Lovelace_12345_assignsubmission_file/x.ipynb", "Zoë Smith_678_assignsubmission_file/x.ipynb"]
+    arrivals = came(fill(place / "in", *names))
+    assert [arrival.student for arrival in arrivals] == listed
+    assert on_roster(arrivals, listed) == arrivals
+
+
+def test_moodles_worksheet_of_a_blind_marking(place):
+    listed = roster(place, "Identifier,Status\nParticipant 12,No submission\nParticipant 13,No submission\n")
+    arrivals = came(fill(place / "in", *(f"Participant_{n}_assignsubmission_file/x.ipynb" for n in (12, 13))))
+    assert keys(arrivals) == [student.key for student in listed] == ["Participant_12", "Participant_13"]
+
+
+ON_LIST = (Student("al123", "Ada Lovelace"), Student("zs456", "Zoë Smith-Jones"))
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("Ada Lovelace.ipynb", "al123"),
+        ("ada_lovelace_01_tiny.ipynb", "al123"),
+        ("Lovelace, Ada/x.ipynb", "al123"),
+        ("Ada Lovelace_77_assignsubmission_file/x.ipynb", "al123"),
+        ("lovelaceada_LATE_77_100_x.ipynb", "al123"),
+        ("smithjoneszoë_78_100_x.ipynb", "zs456"),
+        (unicodedata.normalize("NFD", "ZOË SMITH JONES.ipynb"), "zs456"),
+        ("Ada.ipynb", "Ada"),
+        ("Ada B Lovelace.ipynb", "Ada B Lovelace"),
+        ("adalovelac.ipynb", "adalovelac"),
+    ],
+)
+def test_students_are_found_by_their_name(place, name, key):
+    (arrival,) = on_roster(came(fill(place, name)), ON_LIST)
+    assert arrival.student.key == key
+    on_list = {student.key: student.name for student in ON_LIST}
+    assert arrival.student.name == on_list.get(key, "")
+
+
+def of_names(place: Path, names: list[str], listed: list[Student]) -> list[str]:
+    return keys(on_roster(came(fill(place, *names)), listed))
+
+
+def test_a_name_that_two_have_says_nothing(place):
+    one, other = Student("a1", "Ada Lovelace"), Student("a2", "ada lovelace")
+    assert of_names(place / "roster", ["Ada Lovelace.ipynb"], [one, other]) == ["Ada Lovelace"]
+    names = [f"Ada Lovelace_{number}_assignsubmission_file/x.ipynb" for number in (1, 2)]
+    assert of_names(place / "class", names, [one]) == ["Ada Lovelace_1", "Ada Lovelace_2"]
+
+
+def test_a_name_gives_nobody_the_place_of_another(place):
+    by_number, by_key = Student("a1", "Ada Lovelace", moodle_id="5"), Student("ada", "Ada Lovelace")
+    names = ["Ada Lovelace_6_assignsubmission_file/x.ipynb"]
+    assert of_names(place / "other", names, [by_number]) == ["Ada Lovelace_6"]
+    assert of_names(place / "taken", ["ada.ipynb", "Ada Lovelace.ipynb"], [by_key]) == ["ada", "Ada Lovelace"]
+
+
+def test_one_student_is_the_same_in_all_their_files(place):
+    """What one file tells of a student, all their arrivals know: they stay one."""
+    arrivals = came(fill(place, "ada.ipynb", "zz_7_100_x.ipynb"))
+    listed = [Student("ada", canvas_id="7")]
+    assert {arrival.student for arrival in on_roster(arrivals, listed)} == {Student("ada", "zz", canvas_id="7")}

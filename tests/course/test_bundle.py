@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,7 @@ from leaks import Leak, leaks, solutions
 
 from hvae_keras.course.build import build
 from hvae_keras.course.bundle import CannotPack, course_files, write_bundle
+from hvae_keras.course.packages.readme import with_sections, without_broken_links
 
 COURSE = Path(__file__).resolve().parents[2]
 
@@ -159,6 +161,86 @@ def test_settings_are_reduced_to_what_matters_to_a_student(built):
     (built / "course.toml").write_text("[grading]\nsed = 1\n")
     with pytest.raises(CannotPack, match=r"course.toml.*sed"):
         write_bundle(built, built / "out.zip")
+
+
+def test_another_settings_file_stands_in_for_the_courses_own(built, tmp_path_factory):
+    other = tmp_path_factory.mktemp("rules") / "autumn.toml"
+    other.write_text('[points]\n"1.2" = 9\n')
+    for own in (None, '[points]\n"1.1" = 5\n[reveal]\nwhen = "never"\n'):
+        if own:
+            (built / "course.toml").write_text(own)
+        write_bundle(built, built / "out.zip", other)
+        with zipfile.ZipFile(built / "out.zip") as archive:
+            text = archive.read("hvae_course/course.toml").decode()
+        assert tomllib.loads(text) == {"points": {"1.2": 9}}
+    other.write_text('[points]\n"7.7" = 9\n')
+    with pytest.raises(CannotPack, match=r"autumn.toml.*7\.7"):
+        write_bundle(built, built / "out.zip", other)
+    with pytest.raises(CannotPack, match=r"no settings file .*winter.toml"):
+        write_bundle(built, built / "out.zip", other.with_name("winter.toml"))
+
+
+def test_a_course_without_lessons_is_refused(built):
+    (built / "tests/lessons/test_01_tiny.py").unlink()
+    with pytest.raises(CannotPack, match="no lessons"):
+        write_bundle(built, built / "out.zip")
+
+
+# Its README ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def students_copy(tmp_path_factory):
+    """The real course's bundle, unpacked."""
+    folder = tmp_path_factory.mktemp("real")
+    write_bundle(COURSE, folder / "out.zip")
+    with zipfile.ZipFile(folder / "out.zip") as archive:
+        archive.extractall(folder)
+    return folder / "hvae_course"
+
+
+def test_every_link_of_the_readme_leads_to_a_file_that_is_there(students_copy):
+    targets = re.findall(r"\]\(([^)]+)\)", (students_copy / "README.md").read_text())
+    relative = [target for target in targets if "://" not in target]
+    assert len(relative) > len(list((students_copy / "lessons").glob("*.ipynb")))
+    assert [target for target in relative if not (students_copy / target).exists()] == []
+
+
+def test_the_readme_names_only_what_students_have(students_copy):
+    text = (students_copy / "README.md").read_text()
+    headings = [line for line in text.splitlines() if line.startswith("## ")]
+    assert headings == ["## Two commands", "## Lessons", "## The library"]
+    assert text.startswith("# hvae_keras\n") and text.endswith("MIT licence.\n") and "make learn" in text
+    for word in ("pytest", "nbval", "solutions/", "benchmarks", "hvae bundle", "hvae build", "hvae audit", "[["):
+        assert word not in text
+    for path in re.findall(r"lessons[/\\]\w+\.ipynb", text):
+        assert (students_copy / path.replace("\\", "/")).is_file()
+
+
+def test_what_students_keep_of_the_readme_is_unchanged(students_copy):
+    text = (students_copy / "README.md").read_text()
+    lines = (COURSE / "README.md").read_text().splitlines()
+    lessons = lines[lines.index("## Lessons") : lines.index("## For instructors")]
+    assert "\n".join(lessons).strip() in text
+
+
+def test_sections_are_replaced_by_their_heading():
+    text = "# A\nin\n## B\n1\n### B1\n2\n```\n## C\n```\n3\n## C\n4\n```\nx\n\n## D\n```\n5\n## D\n6\n"
+    assert with_sections(text, {}) == text
+    assert with_sections(text, {"C": ""}) == text.replace("## C\n4\n```\nx\n\n## D\n```\n5\n", "")
+    assert with_sections(text, {"B": "## N\n"}) == "# A\nin\n## N\n## C\n4\n```\nx\n\n## D\n```\n5\n## D\n6\n"
+
+
+def test_what_links_to_nothing_goes_and_the_rest_stays():
+    names = ("a.md", "folder/b.md")
+    kept = "See [a](a.md).\nAnd `f(x)[0](y z)`, [b](folder/),\n[web](https://example.org/), [up](#up).\n"
+    block = "```\n[x](gone.md)\n\n\n\nx\n```\n"
+    assert without_broken_links(f"{kept}\n{block}", names) == f"{kept}\n{block}"
+    text = f"![Left. Right](gone.png)\n\nOne [a](a.md). Two [x](gone.md), e.g.\nhere. Three.\n\n{block}\n"
+    table = "| | |\n|---|---|\n| [a](a.md) | 1 |\n| [x](fold/) | 2 |\n| 3 | 4 |\n"
+    assert without_broken_links(text.replace("e.g.\n", "") + table, names) == (
+        f"\n\nOne [a](a.md). Three.\n\n{block}\n" + table.replace("| [x](fold/) | 2 |\n", "")
+    )
 
 
 # No solutions in it --------------------------------------------------------------------------------------

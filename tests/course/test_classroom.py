@@ -155,6 +155,40 @@ def test_what_arrived_without_a_notebook_is_in_the_marks(grade, tiny, hand_in):
     assert (mark.points, mark.of, mark.report.problem) == (0, 5, "handed in essay.pdf, no notebook")
 
 
+def test_what_names_no_lesson_is_of_the_only_one_there_is(hand_in, grade, tiny):
+    pdf = Arrival(Student("bob"), "bob/essay.pdf", tiny / "essay.pdf", problem="handed in essay.pdf, no notebook")
+    classroom = grade(hand_in("ada", DOUBLE, TOTAL), pdf)
+    assert [(len(one.marks), one.points, one.of) for one in classroom.students] == [(1, 5, 5), (1, 0, 5)]
+
+
+def test_the_instructor_is_told_what_may_not_be_as_meant(hand_in, grade, tiny):
+    (tiny / "tests/lessons/test_02_other.py").write_text((tiny / "tests/lessons/test_01_tiny.py").read_text())
+    classroom = grade(
+        hand_in("ada", DOUBLE),
+        hand_in("stranger", DOUBLE, TOTAL),
+        lesson="02_other",
+        roster=[Student("ada"), Student("bob")],
+        settings=Settings(late=Late(due=DUE, extensions={"adda": DUE})),
+    )
+    assert classroom.remarks == (
+        "Not on the roster, and marked all the same: stranger.",
+        "Of 01_tiny, but graded as 02_other: ada, stranger.",
+        "Of 2 of 2 files it is not known when they came: they are not counted as late.",
+        "late.extensions: no student 'adda'; did you mean ada?",
+    )
+    assert grade(hand_in("ada", DOUBLE), lesson="01_tiny").remarks == ()
+
+
+def test_of_very_many_files_of_one_student_only_the_last_are_graded(hand_in, grade):
+    many = [
+        hand_in("ada", f"# {n}", DOUBLE, file=f"{n:02d}.ipynb", submitted=DUE + timedelta(n)) for n in range(50)
+    ]
+    classroom = grade(*many, hand_in("bob", DOUBLE, TOTAL))
+    assert classroom.graded == 41
+    assert mark_of(classroom, "ada").file == "ada/49.ipynb"
+    assert "handed in 50 files, of which the last 40 are graded" in mark_of(classroom, "ada").notes
+
+
 def test_a_judge_that_dies_is_replaced_and_the_student_loses_nothing(hand_in, tiny):
     from hvae_keras.course.judging import Task
 

@@ -105,6 +105,19 @@ def test_a_fault_of_the_graders_costs_one_exercise_and_says_whose_it_is(tiny, mo
     assert "not the student's fault" in str(first)
 
 
+def test_no_room_on_the_disk_is_not_the_students_fault(tiny):
+    def no_room(folder, memory_bytes, modules):
+        raise OSError(28, "No space left on device")
+
+    path = tiny / "student.ipynb"
+    path.write_text(notebook(*RIGHT.values()))
+    report = grade(path, tiny, start=no_room)
+    assert report.grader_failed
+    assert [verdict.status for verdict in report.verdicts] == ["error", "error"]
+    assert "not the student's fault" in str(report.verdicts[0])
+    assert not grade(path, tiny).grader_failed
+
+
 @pytest.mark.parametrize("content", ["", "not json", "{}"])
 def test_a_file_that_is_no_notebook_has_every_exercise_missing(tiny, content):
     path = tiny / "01_student.ipynb"

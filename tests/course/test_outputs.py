@@ -9,7 +9,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from html.parser import HTMLParser
 from pathlib import Path
 from statistics import mean, median
@@ -18,12 +18,13 @@ import jsonschema
 import pytest
 
 from hvae_keras.course.arrivals import Student
-from hvae_keras.course.grading import Report
+from hvae_keras.course.grading import Report, grade
 from hvae_keras.course.judge import CheckResult, Verdict
 from hvae_keras.course.marks import Mark, StudentMarks
 from hvae_keras.course.outputs import folder_name, gradescope_results, write_outputs
+from hvae_keras.course.outputs.problems import problem_told
 from hvae_keras.course.outputs.solutions import solutions_in
-from hvae_keras.course.outputs.text import abridged, cell, clean, number
+from hvae_keras.course.outputs.text import abridged, cell, clean, moment, number
 from hvae_keras.course.settings import Late, Reveal, Settings
 
 DUE = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -152,6 +153,20 @@ def test_every_student_has_three_files_and_the_class_six(tmp_path, classroom):
         *("grades.csv", "gradebook_canvas.csv", "gradebook_moodle.csv"),
         *("junit.xml", "summary.json", "summary.html"),
     }
+
+
+def test_pages_of_students_who_left_the_class_go_and_nothing_else_does(tmp_path, classroom):
+    out = written(tmp_path, classroom)
+    students = out / "students"
+    (students / "cat/notes.txt").write_text("she came to see me")
+    (students / "mia/results.json").unlink()  # stopped half-way
+    (students / "mine").mkdir()
+    (students / "readme.txt").write_text("mine")
+    (students / "link").symlink_to(students / "gus")
+    before = {name: files(students / name) for name in ("cat", "eve")}
+    written(tmp_path, [item for item in classroom if item.student.key in ("eve", "gus")])
+    assert {path.name for path in students.iterdir()} == {"gus", "cat", "eve", "link", "mine", "readme.txt"}
+    assert {name: files(students / name) for name in before} == before
 
 
 def test_same_marks_give_same_bytes_in_whatever_order_they_come(tmp_path, classroom):
@@ -409,7 +424,8 @@ def test_gradescope_results_keep_to_the_specification_and_to_the_marks(tmp_path,
 def test_gradescope_says_what_went_wrong(classroom):
     by_key = {item.student.key: gradescope_results(item) for item in classroom}
     assert by_key["dan"]["output"] == "3 days late: 0.3 points off"
-    assert by_key["hal"]["output"].startswith("the file is not JSON")
+    assert by_key["hal"]["output"].startswith("The file is not JSON")
+    assert by_key["jon"]["output"] == "Nothing was handed in."
     assert by_key["ada"]["tests"][3]["output"].startswith("wrong.\nexpected 1\n")
     assert by_key["ada"]["tests"][3]["extra_data"] == {"misconception": "unchanged"}
     note = "Note: defined 2 times (cells 3 and 4): the last one counts"
@@ -446,7 +462,7 @@ def test_feedback_is_one_page_that_runs_and_loads_nothing(tmp_path, classroom):
         assert len(set(page.ids)) == len(page.ids)
         assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
         for found in item.marks[0].report.verdicts:
-            assert f"{found.status} , {number(found.points)} of {number(found.of)} points" in page.text
+            assert f"{found.status} {number(found.points)} of {number(found.of)}" in page.text
         assert " ".join(clean(item.student.name or item.student.key).split()) in page.text
 
 
@@ -456,10 +472,91 @@ def test_feedback_tells_statuses_causes_lines_and_notes(tmp_path, classroom):
     assert 'expected 1 a,"b" <script>alert(1)</script>' in Page(out / "ada/feedback.html").text
     assert "ben" not in (out / "ada/feedback.html").read_text("utf-8")
     assert "Note: defined 2 times (cells 3 and 4)" in Page(out / "gus/feedback.html").text
-    assert (
-        "The file could not be graded as it is. the file is not JSON: <img" in Page(out / "hal/feedback.html").text
-    )
+    assert "The file is not JSON: <img" in Page(out / "hal/feedback.html").text
     assert "Nothing was handed in." in Page(out / "jon/feedback.html").text
+
+
+def test_what_cannot_be_graded_has_a_table_and_no_section_an_exercise(tmp_path, classroom):
+    out = written(tmp_path, classroom)
+    for item in classroom:
+        page = Page(out / "students" / folder_name(item.student.key) / "feedback.html")
+        sections = 0 if item.student.key in ("hal", "jon") else 2
+        assert (page.tags["article"], page.tags["table"]) == (sections, 1)
+        assert [link for link in page.links if "exercise" in link] == ["#exercise-1-9", "#exercise-1-10"][
+            :sections
+        ]
+
+
+def test_solutions_are_shown_to_whoever_handed_in_nothing_once_everybody_may_see_them(tiny, tmp_path):
+    missing = Verdict("1.1", "double", "missing", 0.0, 2.0, 0.0, ())
+    jon = [student("jon", [missing], file="", problem="nothing was handed in")]
+    for year, shown in ((2000, 1), (9000, 0)):
+        out = written(tmp_path, jon, tiny, reveal=Reveal("date", date=datetime(year, 1, 1)))
+        page = Page(out / "students/jon/feedback.html")
+        assert page.tags["article"] == page.tags["details"] == shown
+
+
+@pytest.mark.parametrize(
+    ("file", "problem", "told"),
+    [
+        (
+            "a/essay.pdf",
+            "handed in essay.pdf, no notebook",
+            "You handed in essay.pdf. A notebook (.ipynb) is needed.",
+        ),
+        ("a", "handed in nothing, no notebook", "You handed in nothing. A notebook (.ipynb) is needed."),
+        ("a", "the folder is empty", "The folder is empty."),
+        ("a/my work.zip", "my work.zip is encrypted", "my work.zip is encrypted."),
+        ("04.ipynb", "not a notebook: it is empty", "The file is not a notebook: it is empty."),
+        ("04.ipynb", "larger than 200 MB", "The file is larger than 200 MB."),
+        ("04.ipynb", "cannot be read: Permission denied", "The file cannot be read: Permission denied."),
+        (
+            "x.ipynb",
+            "nothing says which lesson this is: name it with --lesson",
+            "Nothing says which lesson this is. Begin the file's name with the lesson's number, as in 04.ipynb.",
+        ),
+        (
+            "04.ipynb",
+            "not the student's fault, please report it: the grader's process ended 3 times",
+            "This is not your fault, please report it: the grader's process ended 3 times.",
+        ),
+        ("", "not handed in", "Nothing was handed in."),
+        ("04.ipynb", "", ""),
+    ],
+)
+def test_a_problem_is_told_to_the_student_in_sentences(file, problem, told):
+    assert problem_told(student("ada", file=file, problem=problem).marks[0]) == told
+
+
+def test_the_problems_that_readers_of_files_report_are_those_that_are_told(tiny, tmp_path):
+    (tmp_path / "01.ipynb").write_text("no json")
+    (tmp_path / "x.ipynb").write_text('{"cells": []}')
+    told = [
+        problem_told(Mark(grade(tmp_path / name, tiny, start=None), name))
+        for name in ("01.ipynb", "x.ipynb", "2.ipynb")
+    ]
+    assert told[0] == "The file is not a notebook: it is not JSON."
+    assert told[1].startswith("Nothing says which lesson this is. Begin")
+    assert told[2].startswith("The file cannot be read: ")
+
+
+def test_times_are_told_in_the_due_dates_own_zone(tmp_path):
+    zone = timezone(timedelta(hours=5, minutes=45))
+    late = Late(DUE.astimezone(zone), 0.1, 0.5, extensions={"ada": DUE + timedelta(hours=1)})
+    ada = student("ada", pair("passed", "passed"), hours=49)
+    known = StudentMarks(Student("ada", moodle_id="7"), ada.marks)
+    write_outputs(tmp_path / "grades", [known], Settings(late=late), tmp_path)
+    text = Page(tmp_path / "grades/students/ada/feedback.html").text
+    assert "(handed in 2026-03-04 18:45 UTC+05:45, due 2026-03-02 18:45 UTC+05:45)" in text
+    assert "01_tiny.ipynb , handed in 2026-03-04 18:45 UTC+05:45" in text
+    (row,) = rows(tmp_path / "grades/gradebook_moodle.csv")
+    assert row["Last modified (submission)"] == "2026-03-04 18:45 UTC+05:45"
+
+
+def test_a_date_that_no_other_zone_has_is_told_as_it_is():
+    east = timezone(timedelta(hours=2))
+    assert moment(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), east) == "9999-12-31 23:59 UTC"
+    assert moment(datetime(2026, 12, 31, 23, 59, tzinfo=UTC), east) == "2027-01-01 01:59 UTC+02:00"
 
 
 def test_feedback_says_how_the_penalty_follows(tmp_path, classroom):
@@ -475,14 +572,14 @@ def test_feedback_says_how_the_penalty_follows(tmp_path, classroom):
 
 
 def test_feedback_names_the_due_date_that_holds_for_the_student(tmp_path):
-    late = Late(DUE, 0.1, 0.5, extensions={"ada": DUE + timedelta(days=2)})
+    late = Late(DUE, 0.1, 0.5, extensions={"ada": DUE + timedelta(hours=48)})
     out, classroom = (
         tmp_path / "grades",
         [student(key, pair("passed", "passed"), hours=49) for key in ("ada", "ben")],
     )
     write_outputs(out, classroom, Settings(late=late), tmp_path)
     for key, due in (("ada", DUE + timedelta(days=2)), ("ben", DUE)):
-        assert f"due {due.astimezone():%Y-%m-%d %H:%M %Z})" in Page(out / f"students/{key}/feedback.html").text
+        assert f"due {due:%Y-%m-%d %H:%M} UTC)" in Page(out / f"students/{key}/feedback.html").text
 
 
 @pytest.mark.parametrize(
@@ -579,17 +676,19 @@ def test_summary_counts_the_class(tmp_path, classroom):
     assert (double["exercise"], total["exercise"]) == ("1.9", "1.10")
     assert double["statuses"] == {
         **{"passed": 7, "wrong": 2, "error": 0, "timed out": 0, "out of memory": 1, "not attempted": 1},
-        "missing": 1,
+        "missing": 0,
     }
-    assert (double["handed_in"], double["pass_rate"]) == (12, pytest.approx(7 / 12, abs=5e-5))
-    assert total["pass_rate"] == pytest.approx(4 / 12, abs=5e-5)
-    assert double["mean_share"] == pytest.approx((7 * 3 + 2 * 1) / (12 * 3), abs=5e-5)
+    # Neither hal, whose file cannot be read, nor jon, who handed in nothing.
+    assert (double["graded"], double["tried"]) == (11, 10) and (total["graded"], total["tried"]) == (11, 9)
+    assert double["pass_rate"] == pytest.approx(7 / 11, abs=5e-5)
+    assert total["pass_rate"] == pytest.approx(4 / 11, abs=5e-5)
+    assert double["mean_share"] == pytest.approx((7 * 3 + 2 * 1) / (11 * 3), abs=5e-5)
 
 
 def test_summary_says_what_to_teach_again_and_whom_to_look_at(tmp_path, classroom):
     out = written(tmp_path, classroom)
     found = json.loads((out / "summary.json").read_text("utf-8"))
-    assert found["teach_again"] == ["1.10", "1.9"]
+    assert found["teach_again"] == ["1.10"]  # passed by 4 of 9; 1.9 by 7 of the 10 who tried
     assert [(item["id"], item["count"], item["students"]) for item in found["misconceptions"]] == [
         ("1.10 unchanged", 3, ["../kim", "ada", "ben"]),
         ("1.9 unchanged", 2, ["cat", "dan"]),
@@ -597,9 +696,148 @@ def test_summary_says_what_to_teach_again_and_whom_to_look_at(tmp_path, classroo
     assert found["identical_files"] == [{"lesson": "01_tiny", "students": ["ada", "ben"]}]
     assert [item["student"] for item in found["problems"]] == ["hal", "ivy"]
     page = Page(out / "summary.html")
-    assert "1.10 total : passed by 4 of 12; 3 did not try." in page.text
+    assert "1.10 total : passed by 4 of 9 who tried." in page.text
     assert "Most common mistake (3 students): It came back <as it was>." in page.text
     assert "script" not in page.tags and "img" not in page.tags
+
+
+def many(**statuses: list[str]) -> list[StudentMarks]:
+    """A class in which student i has the i-th status of each exercise, e1 for 1.1."""
+    columns = [(f"1.{name[1:]}", name, column) for name, column in statuses.items()]
+    return [
+        student(f"s{i}", [verdict(key, name, column[i]) for key, name, column in columns])
+        for i in range(len(columns[0][2]))
+    ]
+
+
+def test_what_to_teach_again_is_what_those_fail_who_try_it(tmp_path):
+    classroom = many(
+        e1=["passed"] * 4 + ["wrong", "wrong"],
+        e2=["passed"] * 3 + ["wrong", "error", "timed out"],
+        e3=["passed", "out of memory"] + ["not attempted"] * 4,
+        e4=["passed", "passed"] + ["missing"] * 3 + ["not attempted"],
+        e5=["not attempted"] * 6,
+        e6=["passed"] * 4 + ["not attempted"] * 2,
+        e7=["wrong", "passed", "passed", "missing", "passed", "passed"],
+        e8=["wrong"] * 5 + ["passed"],
+    )
+    unread = student("pdf", [Verdict("1.6", "e6", "missing", 0, 3, 0, ())], problem="handed in x.pdf, no notebook")
+    out = written(tmp_path, [*classroom, unread])
+    found = json.loads((out / "summary.json").read_text("utf-8"))
+    # 1.2 and 1.3 are passed by half of those who tried; more students failed 1.2.
+    assert found["teach_again"] == ["1.8", "1.2", "1.3"]
+    assert found["not_tried"] == ["1.3", "1.4", "1.5"]
+    assert (found["handed_in"], found["exercises"][5]["graded"], found["exercises"][5]["statuses"]["missing"]) == (
+        *(7, 6, 0),
+    )
+    text = Page(out / "summary.html").text
+    assert "1.3 e3 : passed by 1 of 2 who tried." in text
+    assert "Not tried by half or more: 1.3 e3 , 1.4 e4 , 1.5 e5 ." in text
+
+
+def test_the_summary_tells_a_class_that_tried_nothing_from_one_that_failed_nothing(tmp_path):
+    tried = Page(written(tmp_path / "a", many(e1=["passed"])) / "summary.html").text
+    assert "Nothing stands out" in tried and "Not tried by" not in tried
+    untried = Page(written(tmp_path / "b", many(e1=["missing"])) / "summary.html").text
+    assert "Nobody tried an exercise." in untried and "Nothing stands out" not in untried
+
+
+def students_table(path: Path) -> list[list[str]]:
+    """The cells of the summary's table of students, the header first."""
+    table = re.search(r"<h2>Students</h2>.*?<table>(.*?)</table>", path.read_text("utf-8"), re.DOTALL)[1]
+    lines = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall("<tr>(.*?)</tr>", table)]
+    return [[re.sub("<[^>]*>", "", cell) for cell in line] for line in lines]
+
+
+def test_summary_shows_lateness_and_no_column_twice(tmp_path):
+    ada = student("ada", pair("passed", "passed"), hours=49)
+    ben = student("ben", pair("passed", "wrong"))
+    assert students_table(written(tmp_path / "one", [ada, ben]) / "summary.html") == [
+        ["Student", "Points", "Percent", "Late"],
+        ["ada", "4.2 of 6", "70", "3 days, −1.8"],
+        ["ben", "4 of 6", "66.7", ""],
+    ]
+    more = Report("02.ipynb", "02_more", 3.0, 3.0, 1.0, (verdict("2.1", "more", "passed"),))
+    both = StudentMarks(ada.student, (*ada.marks, Mark(more, "02.ipynb", days_late=1)))
+    assert students_table(written(tmp_path / "two", [both, ben]) / "summary.html")[:2] == [
+        ["Student", "01_tiny", "02_more", "Points", "Percent", "Late"],
+        ["ada", "4.2", "3", "7.2 of 9", "85", "01_tiny: 3 days, −1.8; 02_more: 1 day"],
+    ]
+    assert students_table(written(tmp_path / "none", [ben]) / "summary.html")[0] == [
+        "Student",
+        "Points",
+        "Percent",
+    ]
+
+
+EAST = timezone(timedelta(hours=2))
+OCTOBER = datetime(2026, 10, 1, 23, 59, tzinfo=EAST)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rules"),
+    [
+        (Settings(), "the lesson's own"),
+        (
+            Settings(seed=3, leave_out=frozenset({"4.10", "4.7"}), late=Late(OCTOBER, 0.2, 0.5)),
+            "seed 3; due 2026-10-01 23:59 UTC+02:00, 20 % a day, at most 50 %; 4.7, 4.10 left out",
+        ),
+        (
+            Settings(seconds=60.0, memory=1.5, points={"4.1": 1.0}, weights={"02": 2.5}, reveal=Reveal("never")),
+            "60 seconds an exercise; 1.5 GiB of memory; 4.1 gives 1 point; lesson 02 weighs 2.5; "
+            "solutions never shown",
+        ),
+        (
+            Settings(
+                late=Late(OCTOBER, extensions={"ada": OCTOBER}),
+                reveal=Reveal("date", date=datetime(2026, 10, 9, 8, tzinfo=UTC)),
+            ),
+            "due 2026-10-01 23:59 UTC+02:00, no points off for lateness; more time for 1 student; "
+            "solutions from 2026-10-09 10:00 UTC+02:00 on",
+        ),
+        (Settings(reveal=Reveal("passed")), "solutions after a pass"),
+        (Settings(reveal=Reveal("tries", 1)), "solutions after a pass or 1 try"),
+        (Settings(leave_out=frozenset({"<b>"})), "<b> left out"),
+    ],
+)
+def test_the_summary_says_which_rules_applied(tmp_path, settings, rules):
+    write_outputs(tmp_path, [], settings, tmp_path)
+    assert f"Rules: {rules}." in Page(tmp_path / "summary.html").text
+
+
+def test_the_summarys_data_hold_the_rules(tmp_path):
+    late = Late(OCTOBER, 0.2, 0.5, {"ada": OCTOBER + timedelta(days=1)})
+    reveal = Reveal("date", date=OCTOBER + timedelta(days=2))
+    settings = Settings(3, 60.0, 1.5, frozenset({"4.7"}), {"4.1": 5.0}, {"02": 2.0}, late, reveal)
+    write_outputs(tmp_path, [], settings, tmp_path)
+    found = json.loads((tmp_path / "summary.json").read_text("utf-8"))["settings"]
+    late_found, reveal_found = found.pop("late"), found.pop("reveal")
+    assert found == {
+        **{"seed": 3, "seconds": 60.0, "memory": 1.5, "leave_out": ["4.7"]},
+        **{"points": {"4.1": 5.0}, "weights": {"02": 2.0}},
+    }
+    extensions = {key: datetime.fromisoformat(date) for key, date in late_found.pop("extensions").items()}
+    assert Late(datetime.fromisoformat(late_found.pop("due")), **late_found, extensions=extensions) == late
+    assert Reveal(**{**reveal_found, "date": datetime.fromisoformat(reveal_found["date"])}) == reveal
+
+
+@pytest.mark.parametrize(
+    ("when", "hours", "warned"),
+    [("date", 47, True), ("date", 48, False), ("date", -1, True), ("tries", 47, False), ("never", 47, False)],
+)
+def test_solutions_shown_before_the_last_work_is_due_are_warned_of(tmp_path, when, hours, warned):
+    late = Late(OCTOBER, extensions={"ada": OCTOBER + timedelta(hours=48), "ben": OCTOBER + timedelta(hours=1)})
+    settings = Settings(late=late, reveal=Reveal(when, date=OCTOBER + timedelta(hours=hours)))
+    write_outputs(tmp_path, [], settings, tmp_path)
+    warnings = json.loads((tmp_path / "summary.json").read_text("utf-8"))["warnings"]
+    assert len(warnings) == warned
+    text = Page(tmp_path / "summary.html").text
+    assert ("work is due as late as 2026-10-03 23:59 UTC+02:00." in text) == warned
+
+
+def test_without_a_due_date_no_date_of_solutions_is_too_early(tmp_path):
+    write_outputs(tmp_path, [], Settings(reveal=Reveal("date", date=datetime(2000, 1, 1))), tmp_path)
+    assert json.loads((tmp_path / "summary.json").read_text("utf-8"))["warnings"] == []
 
 
 def test_links_of_the_summary_lead_to_the_students_pages(tmp_path, classroom):

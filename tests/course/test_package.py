@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from hvae_keras.cli import app
 from hvae_keras.course.build import build
 from hvae_keras.course.bundle import CannotPack
 from hvae_keras.course.package import write_github, write_gradescope
@@ -36,6 +39,7 @@ alice = 2026-01-03T00:00:00+00:00
 [reveal]
 when = "never"
 """
+COURSE = Path(__file__).resolve().parents[2]
 COMMAND = "from hvae_keras.cli import main; main()"
 
 
@@ -142,6 +146,24 @@ def test_settings_go_along_without_names_and_without_other_lessons(built):
     with zipfile.ZipFile(built / "package.zip") as archive:
         tables = tomllib.loads(archive.read("course/course.toml").decode())
     assert tables == {"grading": {"seed": 7}, "points": {"1.1": 4}, "late": {"penalty": 0.25}}
+
+
+def test_another_settings_file_stands_in_for_the_courses_own(built, tmp_path_factory):
+    rules = tmp_path_factory.mktemp("rules") / "autumn.toml"
+    rules.write_text('[grading]\nseed = 3\n[points]\n"1.2" = 9\n[reveal]\nwhen = "passed"\n')
+    (built / "course.toml").write_text(SETTINGS)
+    write_gradescope(built, "01_tiny", built / "package.zip", rules)
+    with zipfile.ZipFile(built / "package.zip") as archive:
+        tables = tomllib.loads(archive.read("course/course.toml").decode())
+    assert tables == {"grading": {"seed": 3}, "points": {"1.2": 9}}
+    write_github(built, "01_tiny", built / "made", rules)
+    tables = tomllib.loads((built / "made/course.toml").read_text())
+    assert tables == {"points": {"1.2": 9}, "reveal": {"when": "passed"}}
+    rules.write_text("[grading]\nsed = 3\n")
+    for write in (write_gradescope, write_github):
+        with pytest.raises(CannotPack, match=r"autumn.toml.*sed"):
+            write(built, "01_tiny", built / "none", rules)
+    assert not (built / "none").exists()
 
 
 def test_gradescope_grades_a_half_solved_and_an_untouched_notebook(container, built):
@@ -301,6 +323,42 @@ def test_the_repository_holds_one_lesson_and_no_solutions(built, tmp_path):
     assert not [name for name in names if name.startswith("solutions")]
     settings = tomllib.loads((tmp_path / "made/course.toml").read_text())
     assert settings == {"points": {"1.1": 4}, "reveal": {"when": "never"}}
+
+
+def test_the_readme_is_of_this_lesson_and_links_to_what_is_there(repository):
+    text = (repository / "README.md").read_text()
+    assert text.startswith("# Tiny\n") and len(text.splitlines()) <= 25 and "[[" not in text
+    targets = re.findall(r"\]\(([^)]+)\)", text)
+    assert "lessons/01_tiny.ipynb" in targets
+    assert [target for target in targets if not (repository / target).is_file()] == []
+    assert set(re.findall(r"lessons/\w+\.ipynb", text)) == {"lessons/01_tiny.ipynb"}
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
+@pytest.mark.parametrize("headless", [(), ("HEADLESS=1",)])
+def test_make_learn_opens_the_first_lesson_there_is(repository, headless):
+    """Not the copy that Jupyter makes, which comes first in the alphabet."""
+    shutil.copy(repository / "lessons/01_tiny.ipynb", repository / "lessons/01_tiny-Copy1.ipynb")
+    for folder, lesson in ((repository, "01_tiny"), (COURSE, "01_autoencoder")):
+        command = ["make", "--dry-run", "learn", *headless]
+        ran = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
+        assert re.findall(r"lessons/\S*", ran.stdout) == [f"lessons/{lesson}.ipynb"], ran.stderr
+
+
+def test_git_ignores_what_the_commands_write_into_a_checkout(built):
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=built, capture_output=True, text=True, check=True).stdout
+
+    shutil.copy(COURSE / ".gitignore", built)
+    git("init", "--quiet")
+    git("add", "--all")
+    for command in (("bundle",), ("package", "gradescope", "1"), ("package", "github", "1")):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+    assert {"hvae_course.zip", "gradescope_01_tiny.zip", "github_01_tiny"} <= {
+        path.name for path in built.iterdir()
+    }
+    assert git("ls-files", "--others", "--exclude-standard") == ""
 
 
 def test_a_folder_with_something_in_it_is_left_alone(built, tmp_path):

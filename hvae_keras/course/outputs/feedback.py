@@ -8,10 +8,11 @@ from typing import Any
 from hvae_keras.course.catalogue import entry_of
 from hvae_keras.course.judge import Verdict
 from hvae_keras.course.marks import Mark, StudentMarks
-from hvae_keras.course.outputs.lateness import penalty_explained
+from hvae_keras.course.outputs.lateness import penalty_explained, zone_of
 from hvae_keras.course.outputs.pages import page
+from hvae_keras.course.outputs.problems import problem_told
 from hvae_keras.course.outputs.solutions import solutions_in
-from hvae_keras.course.outputs.text import LINE_LENGTH, abridged, number, shortened
+from hvae_keras.course.outputs.text import LINE_LENGTH, abridged, moment, number, shortened
 from hvae_keras.course.places import source_file
 from hvae_keras.course.settings import Settings
 
@@ -64,9 +65,10 @@ def _lesson(
         "title": lessons.title(slug) if slug else "Lesson unknown",
         "mark": mark,
         "file": shortened(mark.file, LINE_LENGTH),
+        "submitted": moment(mark.submitted, zone_of(settings.late)) if mark.submitted else "",
         "percent": number(round(100 * mark.points / mark.of, 1)) if mark.of else "–",
         "weight": student.weights.get(slug, 1.0),
-        "problem": shortened(mark.report.problem, LINE_LENGTH),
+        "problem": shortened(problem_told(mark), LINE_LENGTH),
         "lateness": penalty_explained(mark, settings.late, student.student.key),
         "notes": abridged(mark.notes),
         "exercises": [_exercise(verdict, mark, settings, lessons, now) for verdict in mark.report.verdicts],
@@ -79,7 +81,8 @@ def _exercise(verdict: Verdict, mark: Mark, settings: Settings, lessons: Lessons
     return {
         "anchor": f"exercise-{verdict.exercise.replace('.', '-')}",
         "verdict": verdict,
-        # A file that cannot be graded says so once, not once an exercise.
+        # A file that cannot be graded says so once, not once an exercise: only a solution is worth a section.
+        "told": bool(solution and not condition) or not problem_told(mark),
         "notes": [] if mark.report.problem else abridged(verdict.notes),
         "checks": _checks(verdict),
         "solution": "" if condition else solution,

@@ -4,9 +4,11 @@ import html
 from collections.abc import Sequence
 
 from hvae_keras.course.marks import Mark, StudentMarks
-from hvae_keras.course.outputs.lateness import penalty_in_short
+from hvae_keras.course.outputs.lateness import penalty_in_short, zone_of
+from hvae_keras.course.outputs.problems import problem_told
 from hvae_keras.course.outputs.tables import lessons_of
 from hvae_keras.course.outputs.text import csv_text, moment, number
+from hvae_keras.course.settings import Late
 
 CANVAS_COLUMNS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 WORKSHEET_COLUMNS = (
@@ -46,14 +48,14 @@ def _canvas_row(student: StudentMarks) -> dict[str, str]:
     return row | {mark.report.lesson: number(mark.points) for mark in student.marks if mark.report.lesson}
 
 
-def moodle_csv(classroom: Sequence[StudentMarks]) -> str:
+def moodle_csv(classroom: Sequence[StudentMarks], late: Late) -> str:
     """A table for Moodle, in one of two shapes.
 
     Where the submissions came in the zip of one assignment, so that Moodle's participant numbers are known, it is
     the assignment's grading worksheet: View all submissions → Upload grading worksheet. Students whose number is
     not known handed nothing in there, and are left out: a guessed number may be somebody else's. The grade has no
     date, so that Moodle keeps a grade it already has unless "allow updating records" is ticked. The headers are
-    those of a Moodle in English: it wants them in its user's language.
+    those of a Moodle in English: it wants them in its user's language. Dates are in the zone of `late.due`.
 
     Otherwise it is a table for the gradebook, Grades → Import → CSV file: a column a lesson, and the student's key
     as `Username` (and as `Email address`, if it is one), to be mapped there.
@@ -61,13 +63,13 @@ def moodle_csv(classroom: Sequence[StudentMarks]) -> str:
     lessons = lessons_of(classroom)
     if len(lessons) == 1 and any(student.student.moodle_id for student in classroom):
         known = [(who, mark) for who, mark in _marks_for(classroom, lessons[0]) if who.student.moodle_id]
-        return csv_text(WORKSHEET_COLUMNS, [_worksheet_row(student, mark) for student, mark in known])
+        return csv_text(WORKSHEET_COLUMNS, [_worksheet_row(student, mark, late) for student, mark in known])
     columns = ["Username", "Full name", "Email address"]
     columns += [column for slug in lessons for column in (slug, f"{slug} feedback")]
     return csv_text(columns, [_gradebook_row(student) for student in classroom])
 
 
-def _worksheet_row(student: StudentMarks, mark: Mark) -> dict[str, str]:
+def _worksheet_row(student: StudentMarks, mark: Mark, late: Late) -> dict[str, str]:
     return {
         "Identifier": f"Participant {student.student.moodle_id}",
         "Full name": student.student.name,
@@ -75,7 +77,7 @@ def _worksheet_row(student: StudentMarks, mark: Mark) -> dict[str, str]:
         "Grade": number(mark.points),
         "Maximum Grade": number(mark.of),
         "Grade can be changed": "Yes",
-        "Last modified (submission)": moment(mark.submitted) if mark.submitted else "",
+        "Last modified (submission)": moment(mark.submitted, zone_of(late)) if mark.submitted else "",
         "Feedback comments": _comment(mark),
     }
 
@@ -91,8 +93,9 @@ def _gradebook_row(student: StudentMarks) -> dict[str, str]:
 
 def _comment(mark: Mark) -> str:
     """A line for the student. Moodle shows it as HTML, so what others wrote is escaped."""
-    parts = [mark.report.problem] if mark.report.problem else []
-    parts += [
+    if problem := problem_told(mark):
+        return html.escape(problem)
+    parts = [
         f"{v.exercise} {v.name}: {v.status}, {number(v.points)} of {number(v.of)}" for v in mark.report.verdicts
     ]
     parts += [penalty_in_short(mark)] if mark.days_late else []

@@ -6,6 +6,7 @@ from typing import Any
 from hvae_keras.course.judge import CheckResult, Verdict
 from hvae_keras.course.marks import StudentMarks
 from hvae_keras.course.outputs.lateness import penalty_in_short
+from hvae_keras.course.outputs.problems import problem_told
 from hvae_keras.course.outputs.statuses import checks_of, explanation
 from hvae_keras.course.outputs.text import clean, shortened
 
@@ -59,6 +60,6 @@ def _test(verdict: Verdict, index: int, check: CheckResult) -> dict[str, Any]:
 def _remarks(student: StudentMarks) -> list[str]:
     remarks = []
     for mark in student.marks:
-        for text in (mark.report.problem, penalty_in_short(mark), *mark.notes):
+        for text in (problem_told(mark), penalty_in_short(mark), *mark.notes):
             remarks += [shortened(clean(text), OUTPUT_LENGTH)] if text else []
     return remarks

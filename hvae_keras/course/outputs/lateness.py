@@ -1,8 +1,15 @@
 """What lateness cost, in sentences."""
 
+from datetime import tzinfo
+
 from hvae_keras.course.marks import Mark
 from hvae_keras.course.outputs.text import in_points, moment, number, plural
 from hvae_keras.course.settings import Late
+
+
+def zone_of(late: Late) -> tzinfo | None:
+    """The time zone that dates are shown in: the due date's own; None, for this machine's, where it has none."""
+    return late.due.tzinfo if late.due else None
 
 
 def penalty_in_short(mark: Mark) -> str:
@@ -21,8 +28,8 @@ def penalty_explained(mark: Mark, late: Late, key: str) -> list[str]:
     if not mark.days_late:
         return []
     due = late.extensions.get(key, late.due)
-    came = [f"handed in {moment(mark.submitted)}"] if mark.submitted else []
-    came += [f"due {moment(due)}"] if due else []
+    came = [f"handed in {moment(mark.submitted, zone_of(late))}"] if mark.submitted else []
+    came += [f"due {moment(due, zone_of(late))}"] if due else []
     days = plural(mark.days_late, "day")
     when = f"{days} late, a day begun counted as one" + (f" ({', '.join(came)})." if came else ".")
     if not mark.penalty:

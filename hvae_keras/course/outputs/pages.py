@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 
 from hvae_keras.course.judge import SYMBOLS
-from hvae_keras.course.outputs.text import in_points, moment, number, plural
+from hvae_keras.course.outputs.text import in_points, number, plural
 
 
 def page(template: str, /, **values: Any) -> str:
@@ -26,6 +26,6 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         auto_reload=False,
     )
-    environment.filters |= {"moment": moment, "number": number, "plural": plural, "points": in_points}
+    environment.filters |= {"number": number, "plural": plural, "points": in_points}
     environment.globals |= {"symbols": SYMBOLS}
     return environment

@@ -10,28 +10,32 @@ from urllib.parse import quote
 from hvae_keras.course.judge import Verdict
 from hvae_keras.course.marks import Mark, StudentMarks
 from hvae_keras.course.outputs.pages import page
+from hvae_keras.course.outputs.rules import rules_in_short, settings_data, warnings_on
 from hvae_keras.course.outputs.statuses import STATUSES, UNTOUCHED
 from hvae_keras.course.outputs.tables import exercises_of, lessons_of
-from hvae_keras.course.outputs.text import folder_name, shortened
+from hvae_keras.course.outputs.text import folder_name, in_points, plural, shortened
+from hvae_keras.course.settings import Settings
 
 BINS = 10
-TEACH_AGAIN_BELOW = 2 / 3  # of those who handed in
+TEACH_AGAIN_BELOW = 2 / 3  # passed, of those who tried
+NOT_TRIED_FROM = 1 / 2  # of those whose notebook was graded
 TEACH_AGAIN, SLOWEST = 5, 10  # rows
 NAME_LENGTH = 60
 # In the order of the statuses; told apart with every common kind of colour blindness.
 FILLS = ("#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#bdbdbd", "#e6e6e6")
 
 
-def summary_data(classroom: Sequence[StudentMarks]) -> dict[str, Any]:
-    """The summary as JSON data; students by their keys.
+def summary_data(classroom: Sequence[StudentMarks], settings: Settings) -> dict[str, Any]:
+    """The summary as JSON data, with the rules in `settings`; students by their keys.
 
-    An exercise's rates and counts are over those who handed something in for its lesson. A misconception counts
-    once a student. Percentages are over all students. Seconds are those a submission took to grade.
+    An exercise's rates and counts are over those whose notebook for its lesson could be read. `teach_again` has
+    those that many failed who tried them, the worst first; `not_tried` those that half or more left alone. A
+    misconception counts once a student. Percentages are over all students. Seconds are those a submission took to
+    grade.
     """
     percents = [student.percent for student in classroom]
     misconceptions = _misconceptions(classroom)
     exercises = [_exercise(classroom, key, misconceptions) for key in exercises_of(classroom)]
-    weak = [item for item in exercises if item["handed_in"] and item["pass_rate"] < TEACH_AGAIN_BELOW]
     return {
         "students": len(classroom),
         "handed_in": sum(any(mark.file for mark in student.marks) for student in classroom),
@@ -42,14 +46,19 @@ def summary_data(classroom: Sequence[StudentMarks]) -> dict[str, Any]:
         "mean_percent": round(fmean(percents), 2) if percents else None,
         "median_percent": round(median(percents), 2) if percents else None,
         "distribution": _distribution(percents),
-        "teach_again": [
-            item["exercise"] for item in sorted(weak, key=lambda item: item["pass_rate"])[:TEACH_AGAIN]
+        "teach_again": _teach_again(exercises),
+        "not_tried": [
+            item["exercise"]
+            for item in exercises
+            if item["graded"] and item["graded"] - item["tried"] >= NOT_TRIED_FROM * item["graded"]
         ],
         "exercises": exercises,
         "misconceptions": misconceptions,
         "identical_files": _identical_files(classroom),
         "problems": list(_problems(classroom)),
         "slowest": _slowest(classroom),
+        "settings": settings_data(settings),
+        "warnings": warnings_on(settings),
     }
 
 
@@ -69,19 +78,29 @@ def _verdicts(classroom: Sequence[StudentMarks]) -> Iterator[tuple[str, Mark, Ve
 
 def _exercise(classroom: Sequence[StudentMarks], key: str, misconceptions: Sequence[dict]) -> dict[str, Any]:
     found = [(mark, verdict) for _, mark, verdict in _verdicts(classroom) if verdict.exercise == key]
-    handed_in = [verdict for mark, verdict in found if mark.file]
-    counts = Counter(verdict.status for verdict in handed_in)
+    # A file that could not be read says nothing about the exercise.
+    graded = [verdict for mark, verdict in found if mark.file and not mark.report.problem]
+    counts = Counter(verdict.status for verdict in graded)
     likely = [item for item in misconceptions if item["exercise"] == key]
     return {
         "exercise": key,
         "name": found[0][1].name,
         "lesson": found[0][0].report.lesson,
-        "handed_in": len(handed_in),
-        "pass_rate": round(counts["passed"] / len(handed_in), 4) if handed_in else None,
-        "mean_share": round(fmean(v.points / v.of if v.of else 0.0 for v in handed_in), 4) if handed_in else None,
+        "graded": len(graded),
+        "tried": len(graded) - sum(counts[status] for status in UNTOUCHED),
+        "pass_rate": round(counts["passed"] / len(graded), 4) if graded else None,
+        "mean_share": round(fmean(v.points / v.of if v.of else 0.0 for v in graded), 4) if graded else None,
         "statuses": {status: counts[status] for status in STATUSES},
         "likely_cause": likely[0]["id"] if likely else None,
     }
+
+
+def _teach_again(exercises: Sequence[dict[str, Any]]) -> list[str]:
+    """The exercises that the largest share failed of those who tried; of equal ones, that most students failed."""
+    tried = [(item, item["statuses"]["passed"] / item["tried"]) for item in exercises if item["tried"]]
+    weak = [(item, share) for item, share in tried if share < TEACH_AGAIN_BELOW]
+    weak.sort(key=lambda found: (found[1], -found[0]["tried"]))
+    return [item["exercise"] for item, _ in weak[:TEACH_AGAIN]]
 
 
 def _misconceptions(classroom: Sequence[StudentMarks]) -> list[dict[str, Any]]:
@@ -140,25 +159,42 @@ def _slowest(classroom: Sequence[StudentMarks]) -> list[dict[str, Any]]:
     return sorted(times, key=lambda item: -item["seconds"])[:SLOWEST]
 
 
-def summary_html(classroom: Sequence[StudentMarks], data: dict[str, Any]) -> str:
+def summary_html(classroom: Sequence[StudentMarks], data: dict[str, Any], settings: Settings) -> str:
     """The summary as a page, with links to every student's; `data` is from `summary_data`."""
+    several = len(data["lessons"]) > 1
     sentences = {item["id"]: item for item in data["misconceptions"]}
     exercises = {item["exercise"]: item for item in data["exercises"]}
     who = [student.student for student in classroom]
     return page(
         "summary.html",
         data=data,
+        rules=rules_in_short(settings),
         bars=_bars(data["distribution"]),
         parts={key: _parts(item["statuses"]) for key, item in exercises.items()},
         teach_again=[exercises[key] for key in data["teach_again"]],
+        not_tried=[exercises[key] for key in data["not_tried"]],
         causes={key: sentences.get(item["likely_cause"]) for key, item in exercises.items()},
         statuses=STATUSES,
         colours=dict(zip(STATUSES, FILLS, strict=True)),
         names={student.key: shortened(student.name or student.key, NAME_LENGTH) for student in who},
         links={student.key: quote(f"students/{folder_name(student.key)}/feedback.html") for student in who},
         classroom=classroom,
+        # A column for the only lesson would repeat the total.
+        lessons=data["lessons"] if several else [],
+        late={item.student.key: text for item in classroom if (text := _late(item, several))},
         points={item.student.key: {mark.report.lesson: mark for mark in item.marks} for item in classroom},
     )
+
+
+def _late(student: StudentMarks, several: bool) -> str:
+    """`2 days, −6`: how late, and the points it cost; of each late lesson, where there are `several`."""
+    late = []
+    for mark in student.marks:
+        if mark.days_late:
+            which = f"{mark.report.lesson or 'lesson unknown'}: " if several else ""
+            cost = f", −{in_points(mark.penalty)}" if mark.penalty else ""
+            late.append(f"{which}{plural(mark.days_late, 'day')}{cost}")
+    return "; ".join(late)
 
 
 def _bars(distribution: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,7 +5,8 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,11 @@ def plural(count: float, word: str) -> str:
     return f"{number(count)} {word}{'' if count == 1 else 's'}"
 
 
-def moment(time: datetime) -> str:
-    """A time to the minute, in this machine's time zone, so that two of them can be compared."""
-    return f"{time.astimezone():%Y-%m-%d %H:%M %Z}"
+def moment(time: datetime, zone: tzinfo | None) -> str:
+    """A time to the minute, in the time zone, None for this machine's, so that two of them can be compared."""
+    with suppress(OverflowError):  # the last day of the year 9999, for "never", has no morrow in the east
+        time = time.astimezone(zone)
+    return f"{time:%Y-%m-%d %H:%M %Z}".rstrip()
 
 
 def cell(text: str) -> str:

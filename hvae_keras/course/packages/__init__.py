@@ -1,1 +1,1 @@
-"""What runs on a grading platform: the scripts and workflow that are handed over, and the steps they call."""
+"""What is handed over: scripts, a workflow and READMEs, and the steps that run on a grading platform."""
