@@ -221,5 +221,6 @@ def test_the_student_is_told_when():
     assert Reveal().condition(False, 2, NOW) == "The solution is shown after a pass, or after 1 more try."
     assert Reveal("passed").condition(False, 2, NOW) == "The solution is shown after a pass."
     assert Reveal("never").condition(True, 2, NOW) == "Solutions are not shown."
-    local = datetime(2026, 10, 2, 8, 30).astimezone()
-    assert Reveal("date", date=local).condition(True, 2, NOW) == "The solution is shown from 2026-10-02 08:30 on."
+    elsewhere = datetime(2026, 10, 2, 8, 30, tzinfo=timezone(timedelta(hours=9)))
+    told = Reveal("date", date=elsewhere).condition(True, 2, NOW)
+    assert told == "The solution is shown from 2026-10-02 08:30 UTC+09:00 on."
