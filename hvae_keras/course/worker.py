@@ -21,7 +21,7 @@ import psutil
 
 from hvae_keras.course import failures
 from hvae_keras.course.exercises import slow_imports
-from hvae_keras.course.failures import GraderFault, OutOfMemory, StudentError, TimedOut
+from hvae_keras.course.failures import GraderFault, OutOfMemory, StudentError, StudentFailure, TimedOut
 from hvae_keras.course.sandbox import environment
 from hvae_keras.course.submission import Submission
 from hvae_keras.course.values import decode, encode
@@ -157,7 +157,10 @@ class Worker:
         self.launch()
         if not self._ready:
             self._limit, self._deadline = START_SECONDS, time.monotonic() + START_SECONDS
-            self.confined = tuple(self._receive().get("value", ()))
+            try:
+                self.confined = tuple(self._receive()["value"])
+            except StudentFailure as failure:  # nothing of the student's has been run yet
+                raise GraderFault(f"the process for the student's functions did not start: {failure}") from None
             self._most_bytes = self._resident_bytes() + self._memory_bytes
             self._ready = True
 

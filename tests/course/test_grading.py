@@ -118,6 +118,17 @@ def test_no_room_on_the_disk_is_not_the_students_fault(tiny):
     assert not grade(path, tiny).grader_failed
 
 
+def test_a_process_that_does_not_start_is_not_the_students_fault(tiny):
+    def stillborn(folder, memory_bytes, modules):
+        command = [sys.executable, "-c", "raise SystemExit"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        return Started(subprocess.Popen(command, start_new_session=True, **pipes))
+
+    path = tiny / "student.ipynb"
+    path.write_text(notebook(*RIGHT.values()))
+    assert grade(path, tiny, start=stillborn).grader_failed
+
+
 @pytest.mark.parametrize("content", ["", "not json", "{}"])
 def test_a_file_that_is_no_notebook_has_every_exercise_missing(tiny, content):
     path = tiny / "01_student.ipynb"

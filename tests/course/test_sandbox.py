@@ -68,7 +68,8 @@ def outcomes(tmp_path_factory) -> dict[str, bool]:
     command = [sys.executable, "-c", PROGRAM, json.dumps(TRIALS)]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     parts, found = json.loads(run.stdout)
-    assert set(parts) == set(sandbox.PARTS)
+    if set(parts) != set(sandbox.PARTS):
+        pytest.skip(f"this system offers only {', '.join(parts) or 'nothing'} of the sandbox")
     assert (folder.parent / "secret").read_text() == "secret"
     return found
 

