@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from hvae_keras.course.exercises import slow_imports
+from hvae_keras.course.failures import GraderFault
 from hvae_keras.course.grading import FAULT, Report
 from hvae_keras.course.judge import Verdict
 from hvae_keras.course.judging import Confined, Task, judge_submissions
@@ -137,8 +138,8 @@ class Pool:
             if self._nursery is not None:
                 try:
                     pid = self._nursery.judge(theirs)
-                except ConnectionError:
-                    raise GraderFailed("the process that starts the others has ended: run `hvae doctor`") from None
+                except (ConnectionError, GraderFault) as error:
+                    raise GraderFailed(f"no process can be started: {error}") from None
                 return _Judge(ours, lambda: self._nursery.end(pid))
             process = multiprocessing.get_context("spawn").Process(target=judge_submissions, args=(theirs,))
             process.start()

@@ -70,9 +70,13 @@ def test_children_left_behind_are_ended_too():
     process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, start_new_session=True)
     child = psutil.Process(int(process.stdout.readline()))
     process.stdin = io.BytesIO()
-    Started(process).end()
-    psutil.wait_procs([child], timeout=10)
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    try:
+        Started(process).end()
+        psutil.wait_procs([child], timeout=10)
+        assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    finally:
+        if child.is_running():
+            child.kill()
 
 
 def test_defined_twice_is_graded_on_the_last_and_reported(tiny):
