@@ -239,10 +239,10 @@ def test_gradescope(place):
 
 def test_a_zip_that_a_student_handed_in_is_opened(place):
     (place / "bob").mkdir()
-    (place / "alice.zip").write_bytes(zipped("work/01_tiny.ipynb"))
+    (place / "alice.zip").write_bytes(zipped("mine/01_tiny.ipynb"))
     (place / "bob/final.ZIP").write_bytes(zipped("01_tiny.ipynb", "notes.txt"))
     alice, bob = came(place)
-    assert (alice.student.key, alice.file) == ("alice", "alice.zip/work/01_tiny.ipynb")
+    assert (alice.student.key, alice.file) == ("alice", "alice.zip/mine/01_tiny.ipynb")
     assert (bob.student.key, bob.file) == ("bob", "bob/final.ZIP/01_tiny.ipynb")
     assert bob.path.read_text() == "01_tiny.ipynb"
 
